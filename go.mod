@@ -1,0 +1,3 @@
+module github.com/miroir-gateway/miroir
+
+go 1.26.0
