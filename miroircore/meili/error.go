@@ -5,7 +5,6 @@
 package meili
 
 import (
-	"encoding/json"
 	"fmt"
 	"net/http"
 )
@@ -40,7 +39,7 @@ func NewError(code, format string, args ...any) *Error {
 // Write answers w with the error. Every 503 carries Retry-After, as the
 // server's do.
 func (e *Error) Write(w http.ResponseWriter) {
-	body, err := json.Marshal(e)
+	body, err := Marshal(e)
 	if err != nil { // four strings always marshal
 		panic(err)
 	}
