@@ -1,0 +1,256 @@
+// Package merge puts the answers of several nodes together so that the result
+// is the one a single server would have given: hits by their score details rule
+// by rule, totals, facets and their statistics.
+package merge
+
+import (
+	"bytes"
+	"slices"
+
+	"github.com/miroir-gateway/miroir/miroircore/search/hit"
+)
+
+// Window is the part of the merged order that was asked for.
+type Window struct {
+	// From and To bound the hits wanted, counted from 0.
+	From, To int
+	// Distinct keeps, of the hits that share a distinct value, only the best.
+	Distinct bool
+	// Threshold leaves out hits that score less; 0 keeps all.
+	Threshold float64
+}
+
+// Hits gives the hits of the window, appended to dst, in their common order.
+// The lists have to be in order each, as nodes give them.
+func Hits(dst []*hit.Hit, answers []*hit.Answer, w Window) []*hit.Hit {
+	if w.To <= w.From {
+		return dst
+	}
+	if special(answers) {
+		return sorted(dst, answers, w)
+	}
+	return streamed(dst, answers, w)
+}
+
+// special reports whether the hits cannot be merged by their keys alone: those
+// that a rule pinned have a place of their own, and near points make buckets
+// that do not keep to the nodes' borders.
+func special(answers []*hit.Answer) bool {
+	for _, a := range answers {
+		for i := range a.Hits {
+			if a.Hits[i].Pin >= 0 || len(a.Hits[i].Geo()) > 0 {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// stream is one node's list and where the merge is in it.
+type stream struct {
+	key  []byte
+	hits []hit.Hit
+	at   int
+	rank int // ties go to the node that was named first
+}
+
+func streamed(dst []*hit.Hit, answers []*hit.Answer, w Window) []*hit.Hit {
+	var space [8]stream
+	heads := space[:0]
+	for i, a := range answers {
+		if len(a.Hits) == 0 {
+			continue
+		}
+		heads = append(heads, stream{key: a.Hits[0].Key(), hits: a.Hits, rank: i})
+		settle(heads)
+	}
+	pick := picker{w: w, dst: dst}
+	for n := len(heads); n > 0; {
+		best := &heads[n-1] // the best head stands last
+		if pick.add(&best.hits[best.at]) {
+			break
+		}
+		if best.at++; best.at == len(best.hits) {
+			n--
+			heads = heads[:n]
+			continue
+		}
+		best.key = best.hits[best.at].Key()
+		settle(heads)
+	}
+	return pick.dst
+}
+
+// settle moves the last head to where it belongs; the others are in order.
+func settle(heads []stream) {
+	for i := len(heads) - 1; i > 0; i-- {
+		a, b := &heads[i], &heads[i-1]
+		c := bytes.Compare(a.key, b.key)
+		if c < 0 || c == 0 && a.rank < b.rank {
+			return
+		}
+		*a, *b = *b, *a
+	}
+}
+
+// picker takes hits in their order and keeps those of the window.
+type picker struct {
+	w    Window
+	dst  []*hit.Hit
+	seen map[string]struct{}
+	n    int
+}
+
+// add takes the next hit and reports whether the window is full.
+func (p *picker) add(h *hit.Hit) (full bool) {
+	if p.w.Threshold > 0 && h.Score >= 0 && h.Score < p.w.Threshold {
+		return false
+	}
+	if p.w.Distinct && p.repeated(h) {
+		return false
+	}
+	if p.n >= p.w.From {
+		p.dst = append(p.dst, h)
+	}
+	p.n++
+	return p.n >= p.w.To
+}
+
+func (p *picker) repeated(h *hit.Hit) bool {
+	values := h.Distinct()
+	for _, v := range values {
+		if _, ok := p.seen[v]; ok {
+			return true
+		}
+	}
+	if p.seen == nil && len(values) > 0 {
+		p.seen = make(map[string]struct{})
+	}
+	for _, v := range values {
+		p.seen[v] = struct{}{}
+	}
+	return false
+}
+
+// placed is a hit on its way through the sort.
+type placed struct {
+	hit      *hit.Hit
+	key      []byte
+	distance float64
+	rank, at int
+}
+
+// sorted orders the whole union: pinned hits aside, by key and by distance.
+func sorted(dst []*hit.Hit, answers []*hit.Answer, w Window) []*hit.Hit {
+	var pins, rest []placed
+	for rank, a := range answers {
+		for i := range a.Hits {
+			h := &a.Hits[i]
+			p := placed{hit: h, key: h.Key(), rank: rank, at: i}
+			if h.Pin >= 0 {
+				pins = append(pins, p)
+			} else {
+				rest = append(rest, p)
+			}
+		}
+	}
+	arrange(rest, 0, 0)
+	slices.SortStableFunc(pins, func(a, b placed) int { return a.hit.Pin - b.hit.Pin })
+	pick := picker{w: w, dst: dst}
+	for len(pins)+len(rest) > 0 {
+		from := &rest
+		if len(rest) == 0 || len(pins) > 0 && pins[0].hit.Pin <= pick.n {
+			from = &pins
+		}
+		next := (*from)[0]
+		*from = (*from)[1:]
+		if pick.add(next.hit) {
+			break
+		}
+	}
+	return pick.dst
+}
+
+// nearby is how far points may lie from the first of their bucket, in metres.
+const nearby = 1.0
+
+// arrange sorts hits by their keys from the byte at on, where their geo rules
+// from number rule on stand in between.
+func arrange(hits []placed, rule, at int) {
+	if len(hits) < 2 {
+		return
+	}
+	end := func(p *placed) int { // of the part of the key before the rule
+		if geo := p.hit.Geo(); rule < len(geo) {
+			return int(geo[rule].At)
+		}
+		return len(p.key)
+	}
+	slices.SortFunc(hits, func(a, b placed) int {
+		if c := bytes.Compare(a.key[at:end(&a)], b.key[at:end(&b)]); c != 0 {
+			return c
+		}
+		if a.rank != b.rank {
+			return a.rank - b.rank
+		}
+		return a.at - b.at
+	})
+	for from := 0; from < len(hits); {
+		to := from + 1
+		for to < len(hits) && bytes.Equal(hits[from].key[at:end(&hits[from])], hits[to].key[at:end(&hits[to])]) {
+			to++
+		}
+		byDistance(hits[from:to], rule, end(&hits[from]))
+		from = to
+	}
+}
+
+// byDistance sorts hits that are equal so far by the geo rule, and those of a
+// bucket of near points by what follows the rule.
+func byDistance(hits []placed, rule, at int) {
+	if len(hits) < 2 || rule >= len(hits[0].hit.Geo()) {
+		return
+	}
+	geo := hits[0].hit.Geo()[rule]
+	for i := range hits {
+		hits[i].distance = -1
+		if lat, lng, ok := hits[i].hit.Place(); ok {
+			hits[i].distance = hit.Metres(geo.Lat, geo.Lng, lat, lng)
+		}
+	}
+	slices.SortStableFunc(hits, func(a, b placed) int {
+		switch {
+		case a.distance < 0 || b.distance < 0:
+			return compare(b.distance, a.distance) // without a place: last
+		case geo.Desc:
+			return compare(b.distance, a.distance)
+		default:
+			return compare(a.distance, b.distance)
+		}
+	})
+	for from := 0; from < len(hits); {
+		to := from + 1
+		for to < len(hits) && sameBucket(hits[from].distance, hits[to].distance) {
+			to++
+		}
+		arrange(hits[from:to], rule+1, at)
+		from = to
+	}
+}
+
+func sameBucket(first, next float64) bool {
+	if first < 0 || next < 0 {
+		return first < 0 && next < 0
+	}
+	return next-first <= nearby && first-next <= nearby
+}
+
+func compare(a, b float64) int {
+	switch {
+	case a < b:
+		return -1
+	case a > b:
+		return 1
+	}
+	return 0
+}
