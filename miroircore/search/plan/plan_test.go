@@ -1,0 +1,200 @@
+package plan
+
+import (
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/miroir-gateway/miroir/miroircore/cluster"
+)
+
+func placement(groups ...[][]string) *cluster.Placement {
+	p := &cluster.Placement{}
+	for i, shards := range groups {
+		p.Groups = append(p.Groups, cluster.GroupPlacement{ID: string(rune('x' + i)), Shards: shards})
+	}
+	return p
+}
+
+func up(down ...string) func(string) bool {
+	return func(node string) bool {
+		for _, d := range down {
+			if d == node {
+				return false
+			}
+		}
+		return true
+	}
+}
+
+func TestOneNodeThatHoldsAllIsAskedAlone(t *testing.T) {
+	l := NewLayout(placement([][]string{{"a", "b"}, {"b", "a"}}, [][]string{{"c"}, {"d"}}))
+	p := l.Cover(Want{Readable: up(), Rank: func(n string) float64 { return map[string]float64{"a": 2, "b": 1}[n] }})
+	if !p.Whole || len(p.Legs) != 1 || p.Legs[0].Node != "b" || p.Legs[0].Filter {
+		t.Errorf("plan is %+v", p)
+	}
+}
+
+func TestDisjointNodesAreAskedWithoutFilter(t *testing.T) {
+	l := NewLayout(placement([][]string{{"a"}, {"b"}, {"c"}, {"a"}}))
+	p := l.Cover(Want{Readable: up()})
+	if len(p.Legs) != 3 || filters(p) != 0 || p.Missing.Len() != 0 || p.Whole {
+		t.Errorf("plan is %+v", p)
+	}
+}
+
+func TestOverlappingNodesAreFiltered(t *testing.T) {
+	l := NewLayout(placement([][]string{{"a", "b"}, {"b", "c"}, {"c", "a"}}))
+	p := l.Cover(Want{Readable: up()})
+	if len(p.Legs) != 2 || filters(p) != 1 {
+		t.Errorf("plan is %+v", p)
+	}
+}
+
+func TestAnotherGroupStandsInForADeadNode(t *testing.T) {
+	l := NewLayout(placement([][]string{{"a"}, {"b"}}, [][]string{{"c"}, {"d"}}))
+	p := l.Cover(Want{Readable: up("b")})
+	if p.Nodes() != "c,d" {
+		t.Errorf("nodes are %s", p.Nodes())
+	}
+	p = l.Cover(Want{Readable: up("b", "c")})
+	if p.Nodes() != "a,d" || p.Missing.Len() != 0 {
+		t.Errorf("across groups: %+v", p)
+	}
+	p = l.Cover(Want{Readable: up("b", "d")})
+	if got := p.Missing.Shards(); len(got) != 1 || got[0] != 1 {
+		t.Errorf("missing are %v", got)
+	}
+}
+
+func TestSurplusDocumentsAreFilteredOut(t *testing.T) {
+	l := NewLayout(placement([][]string{{"a"}, {"a"}}))
+	p := l.Cover(Want{Readable: up(), Surplus: func(string) bool { return true }})
+	if !p.Legs[0].Filter || p.Whole {
+		t.Errorf("plan is %+v", p)
+	}
+}
+
+// TestEachShardIsAnsweredOnce holds every plan to what it promises.
+func TestEachShardIsAnsweredOnce(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		shards := rapid.IntRange(1, 130).Draw(t, "shards")
+		groups := make([][][]string, rapid.IntRange(1, 3).Draw(t, "groups"))
+		holds := map[string]map[int]bool{}
+		for g := range groups {
+			groups[g] = make([][]string, shards)
+			nodes := rapid.IntRange(1, 4).Draw(t, "nodes")
+			for s := range shards {
+				for n := range nodes {
+					if rapid.Bool().Draw(t, "holds") {
+						node := string(rune('a'+g)) + string(rune('0'+n))
+						groups[g][s] = append(groups[g][s], node)
+						if holds[node] == nil {
+							holds[node] = map[int]bool{}
+						}
+						holds[node][s] = true
+					}
+				}
+			}
+		}
+		down := map[string]bool{}
+		for node := range holds {
+			down[node] = rapid.Bool().Draw(t, "down")
+		}
+		l := NewLayout(placement(groups...))
+		p := l.Cover(Want{Readable: func(n string) bool { return !down[n] }})
+		times := make([]int, shards)
+		for _, leg := range p.Legs {
+			if down[leg.Node] {
+				t.Fatalf("node %s is down", leg.Node)
+			}
+			for _, s := range leg.Shards.Shards() {
+				times[s]++
+				if !holds[leg.Node][s] {
+					t.Fatalf("node %s does not hold %d", leg.Node, s)
+				}
+			}
+			if !leg.Filter && leg.Shards.Len() != len(holds[leg.Node]) {
+				t.Fatalf("node %s is asked for a part without a filter", leg.Node)
+			}
+		}
+		for s, n := range times {
+			possible := false
+			for node, has := range holds {
+				possible = possible || has[s] && !down[node]
+			}
+			if want := boolean(possible); n != want {
+				t.Fatalf("shard %d is answered %d times", s, n)
+			}
+			if p.Missing.Has(s) == possible {
+				t.Fatalf("shard %d: missing %v", s, p.Missing.Has(s))
+			}
+		}
+	})
+}
+
+func boolean(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+func TestAdaptivePrefersTheFasterAndTheIdle(t *testing.T) {
+	now := time.Unix(0, 0)
+	p := NewAdaptive(func() time.Time { return now })
+	for range 50 {
+		now = now.Add(time.Second)
+		for node, took := range map[string]time.Duration{"fast": time.Millisecond, "slow": 20 * time.Millisecond} {
+			p.Begin(node)
+			p.End(node, took, false)
+		}
+	}
+	wins := 0
+	for range 1000 {
+		if p.Rank("fast") < p.Rank("slow") {
+			wins++
+		}
+	}
+	if wins < 900 || wins == 1000 {
+		t.Errorf("the fast node won %d of 1000: exploration keeps trying the other, rarely", wins)
+	}
+	for range 100 {
+		p.Begin("fast")
+	}
+	wins = 0
+	for range 1000 {
+		if p.Rank("slow") < p.Rank("fast") {
+			wins++
+		}
+	}
+	if wins < 900 {
+		t.Errorf("the idle node won %d of 1000", wins)
+	}
+}
+
+func TestPoliciesByName(t *testing.T) {
+	for _, name := range []string{"adaptive", "round_robin", "random"} {
+		p, err := NewPolicy(name, time.Now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		asked := map[string]int{}
+		for range 300 {
+			node := "a"
+			if p.Rank("b") < p.Rank("a") {
+				node = "b"
+			}
+			asked[node]++
+			p.Begin(node)
+			p.End(node, time.Millisecond, false)
+		}
+		if asked["a"] < 90 || asked["b"] < 90 {
+			t.Errorf("%s: %v", name, asked)
+		}
+	}
+	if _, err := NewPolicy("best", nil); err == nil {
+		t.Error("an unknown policy is accepted")
+	}
+}
