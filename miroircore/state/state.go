@@ -3,6 +3,17 @@
 // file, memory in a map; statetest holds every store to the same contract.
 package state
 
+import "errors"
+
+// ErrReadOnly is what Put and Delete give inside View.
+var ErrReadOnly = errors.New("state is read-only inside a view")
+
+// ErrClosed is what View and Update give after Close.
+var ErrClosed = errors.New("state store is closed")
+
+// ErrEmptyKey is what Put gives for a key without a byte.
+var ErrEmptyKey = errors.New("state key is empty")
+
 // Store is a set of ordered tables with one writer at a time. All methods are
 // safe for concurrent use.
 type Store interface {
@@ -22,7 +33,8 @@ type Store interface {
 type Tx interface {
 	// Get gives the value of a key, nil where there is none.
 	Get(table string, key []byte) []byte
-	// Put sets a key. It fails inside View.
+	// Put sets a key. It fails inside View. Both slices may be changed by the
+	// caller once Put has returned.
 	Put(table string, key, value []byte) error
 	// Delete removes a key; one that is not there is no error.
 	Delete(table string, key []byte) error
