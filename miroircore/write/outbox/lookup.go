@@ -1,0 +1,275 @@
+package outbox
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/miroir-gateway/miroir/miroircore/meili"
+	"github.com/miroir-gateway/miroir/miroircore/meili/node"
+)
+
+const (
+	// lookUpPage is how many tasks one look-up request lists.
+	lookUpPage = 1000
+	// strayTime is how long a request without an answer is expected to turn up
+	// late: a stopped server does what it was sent when it goes on.
+	strayTime  = 10 * time.Minute
+	strayPause = time.Second
+)
+
+// stray is a request that may still run though it was sent again.
+type stray struct {
+	queue         *queue
+	firstOp       uint64
+	number        int
+	after         uint32 // it is a task with a higher uid, if any
+	until, nextAt time.Time
+}
+
+// check looks whether the last known task of the node is still there, until it
+// knows.
+func (n *Node) check() {
+	defer n.wg.Done()
+	wait := minBackOff
+	for {
+		known, gone := n.checkOnce()
+		n.mutex.Lock()
+		if known || n.ctx.Err() != nil || n.closed {
+			n.checking = false
+			n.suspect = !known
+			changed := n.rolled != gone
+			n.rolled = gone
+			if gone && changed {
+				n.opts.Logger.Error("the node has lost tasks that it had: it is not used until it is rebuilt",
+					"node", n.opts.Node, "task", n.last.UID)
+			}
+			indexes := make([]string, 0, len(n.queues))
+			for index := range n.queues {
+				indexes = append(indexes, index)
+			}
+			n.cond.Broadcast()
+			n.mutex.Unlock()
+			slices.Sort(indexes)
+			for _, index := range indexes {
+				n.opts.Events.Changed(n.opts.Node, index)
+			}
+			n.opts.Events.Changed(n.opts.Node, "")
+			return
+		}
+		n.mutex.Unlock()
+		if !n.pause(wait) {
+			continue
+		}
+		wait = min(2*wait, maxBackOff)
+	}
+}
+
+// checkOnce asks for the last known task. Known says whether there was an
+// answer, gone whether the task is not there.
+func (n *Node) checkOnce() (known, gone bool) {
+	client, ok := n.opts.Client()
+	if !ok {
+		return false, false
+	}
+	n.mutex.Lock()
+	last := n.last
+	n.mutex.Unlock()
+	ctx, cancel := context.WithTimeout(n.ctx, callTime)
+	defer cancel()
+	if last == nil {
+		page, err := client.Tasks(ctx, node.TaskQuery{Limit: 1})
+		if err != nil {
+			return false, false
+		}
+		n.mutex.Lock()
+		defer n.mutex.Unlock()
+		if len(page.Results) > 0 {
+			n.seen(Mark{UID: page.Results[0].UID, EnqueuedAt: page.Results[0].EnqueuedAt})
+		}
+		return true, false
+	}
+	task, err := client.Task(ctx, last.UID)
+	if err == nil {
+		return true, last.EnqueuedAt != "" && task.EnqueuedAt != last.EnqueuedAt
+	}
+	if failure, ok := errors.AsType[*node.Error](err); ok && failure.Status == http.StatusNotFound {
+		return true, true
+	}
+	return false, false
+}
+
+// lookUp lists the node's tasks since before the unsure send and adopts those
+// that are the queue's waiting items. It is called with the node's mutex held.
+func (q *queue) lookUp() {
+	n := q.node
+	base := q.base
+	n.mutex.Unlock()
+	tasks, err := n.tasksAfter(base, q.index)
+	n.mutex.Lock()
+	if err != nil {
+		n.suspectLocked()
+		n.mutex.Unlock()
+		n.troubled(err)
+		n.pause(minBackOff)
+		n.mutex.Lock()
+		return
+	}
+	q.unsure, q.base = false, nil
+	for i := range tasks {
+		if n.pending[tasks[i].UID] != nil || n.known[tasks[i].UID] {
+			continue
+		}
+		if group := q.match(&tasks[i]); len(group) > 0 {
+			mark := Mark{UID: tasks[i].UID, EnqueuedAt: tasks[i].EnqueuedAt}
+			q.tellEnqueued(group, mark)
+			q.adopt(group, mark)
+		}
+	}
+}
+
+// match gives the waiting items that a task of the node is.
+func (q *queue) match(task *meili.Task) []*item {
+	named, ok := parseMetadata(task.CustomMetadata)
+	var group []*item
+	for _, it := range q.items {
+		if it.state != waiting {
+			continue
+		}
+		if task.UID <= it.step.After && it.step.Unsure {
+			break
+		}
+		if it.step.Metadata {
+			if ok && named.covers(it.step) {
+				group = append(group, it)
+			}
+			continue
+		}
+		// Without metadata the type has to do: nobody else writes to the index,
+		// and the queue's items are sent in order.
+		if !ok && len(group) == 0 && it.step.Type == task.Type {
+			return []*item{it}
+		}
+		break
+	}
+	return group
+}
+
+// tasksAfter lists the tasks of an index that are newer than the mark, oldest
+// first.
+func (n *Node) tasksAfter(base *Mark, index string) ([]meili.Task, error) {
+	client, ok := n.opts.Client()
+	if !ok {
+		return nil, &node.Error{Node: n.opts.Node, Kind: node.KindRefused}
+	}
+	var from uint32
+	if base != nil {
+		from = base.UID + 1
+	}
+	var all []meili.Task
+	for {
+		ctx, cancel := context.WithTimeout(n.ctx, callTime)
+		page, err := client.Tasks(ctx, node.TaskQuery{IndexUIDs: []string{index}, From: &from, Limit: lookUpPage, Reverse: true})
+		cancel()
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, page.Results...)
+		if page.Next == nil || len(page.Results) == 0 {
+			return all, nil
+		}
+		from = *page.Next
+	}
+}
+
+// noteStray remembers a request without an answer, so that it is seen if it
+// runs after all.
+func (n *Node) noteStray(q *queue, group []*item, base *Mark) {
+	if !group[0].step.Metadata {
+		return
+	}
+	s := stray{queue: q, firstOp: group[0].step.Op, number: group[0].step.Number,
+		until: time.Now().Add(strayTime), nextAt: time.Now().Add(strayPause)}
+	if base != nil {
+		s.after = base.UID
+	}
+	n.strays = append(n.strays, s)
+	n.watch()
+}
+
+// findStrays looks for requests that ran a second time. One that ran behind a
+// later operation makes the node's copy of the index void.
+func (n *Node) findStrays() {
+	n.mutex.Lock()
+	now := time.Now()
+	n.strays = slices.DeleteFunc(n.strays, func(s stray) bool { return now.After(s.until) })
+	i := slices.IndexFunc(n.strays, func(s stray) bool { return !now.Before(s.nextAt) && !s.queue.unsure })
+	if i < 0 {
+		n.mutex.Unlock()
+		return
+	}
+	n.strays[i].nextAt = now.Add(strayPause)
+	s := n.strays[i]
+	n.mutex.Unlock()
+	tasks, err := n.tasksAfter(&Mark{UID: s.after}, s.queue.index)
+	if err != nil {
+		return
+	}
+	found, outOfOrder := s.judge(tasks)
+	if !found {
+		return
+	}
+	n.mutex.Lock()
+	n.strays = slices.DeleteFunc(n.strays, func(o stray) bool {
+		return o.queue == s.queue && o.firstOp == s.firstOp && o.number == s.number
+	})
+	s.queue.diverged = s.queue.diverged || outOfOrder
+	n.mutex.Unlock()
+	if outOfOrder {
+		n.opts.Logger.Error("a repeated request ran behind a later one: the index has to be resynchronised on the node",
+			"node", n.opts.Node, "index", s.queue.index, "op", s.firstOp)
+		n.opts.Events.Changed(n.opts.Node, s.queue.index)
+	}
+}
+
+// judge says whether both the request and its repetition ran, and whether a
+// later operation ran between them.
+func (s stray) judge(tasks []meili.Task) (found, outOfOrder bool) {
+	runs, later := 0, false
+	for i := range tasks {
+		named, ok := parseMetadata(tasks[i].CustomMetadata)
+		switch {
+		case !ok:
+			later = later || runs > 0
+		case named.firstOp == s.firstOp && named.firstNumber == s.number:
+			runs++
+			if runs > 1 {
+				return true, later
+			}
+		case named.firstOp > s.firstOp:
+			later = later || runs > 0
+		}
+	}
+	return false, false
+}
+
+// Diverged reports whether the index on the node has to be made anew because a
+// duplicate ran out of order there.
+func (n *Node) Diverged(index string) bool {
+	n.mutex.Lock()
+	defer n.mutex.Unlock()
+	q := n.queues[index]
+	return q != nil && q.diverged
+}
+
+// Resynchronised takes the index on the node back into use.
+func (n *Node) Resynchronised(index string) {
+	n.mutex.Lock()
+	if q := n.queues[index]; q != nil {
+		q.diverged = false
+	}
+	n.mutex.Unlock()
+	n.opts.Events.Changed(n.opts.Node, index)
+}
