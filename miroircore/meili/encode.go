@@ -83,8 +83,8 @@ func AppendFloat(dst []byte, f float64) []byte { return appendFloat(dst, f, 64) 
 // AppendFloat32 is AppendFloat for a 32-bit float, as vectors have.
 func AppendFloat32(dst []byte, f float32) []byte { return appendFloat(dst, float64(f), 32) }
 
-// appendFloat writes digits and exponent as the ryu printer lays them out:
-// plain notation for decimal exponents from -5 to 15, else scientific.
+// appendFloat uses plain notation for decimal exponents from -5 to 15 (for 32
+// bits from -6 to 12), else a signed exponent: 1e-6, 1.5e+16.
 func appendFloat(dst []byte, f float64, bits int) []byte {
 	if math.IsNaN(f) || math.IsInf(f, 0) {
 		return append(dst, "null"...)
@@ -95,50 +95,28 @@ func appendFloat(dst []byte, f float64, bits int) []byte {
 		}
 		return append(dst, "0.0"...)
 	}
-	plainTop := 16
+	low, high := -5, 15
 	if bits == 32 {
-		plainTop = 13
+		low, high = -6, 12
 	}
 	var scratch [32]byte
 	sci := strconv.AppendFloat(scratch[:0], f, 'e', -1, bits)
-	if sci[0] == '-' {
-		dst = append(dst, '-')
-		sci = sci[1:]
-	}
 	cut := bytes.IndexByte(sci, 'e')
 	exp, _ := strconv.Atoi(string(sci[cut+1:])) // written by strconv just above
-	digits := append(append(make([]byte, 0, 24), sci[0]), bytes.TrimPrefix(sci[1:cut], []byte{'.'})...)
-	point := exp + 1 // digits before the decimal point
-	switch {
-	case len(digits) <= point && point <= plainTop:
-		dst = append(dst, digits...)
-		for i := len(digits); i < point; i++ {
-			dst = append(dst, '0')
+	if low <= exp && exp <= high {
+		start := len(dst)
+		dst = strconv.AppendFloat(dst, f, 'f', -1, bits)
+		if bytes.IndexByte(dst[start:], '.') < 0 {
+			dst = append(dst, '.', '0')
 		}
-		return append(dst, '.', '0')
-	case 0 < point && point <= plainTop:
-		dst = append(dst, digits[:point]...)
-		dst = append(dst, '.')
-		return append(dst, digits[point:]...)
-	case floatZerosFrom(bits) < point && point <= 0:
-		dst = append(dst, '0', '.')
-		for i := point; i < 0; i++ {
-			dst = append(dst, '0')
-		}
-		return append(dst, digits...)
+		return dst
 	}
-	dst = append(dst, digits[0])
-	if len(digits) > 1 {
-		dst = append(dst, '.')
-		dst = append(dst, digits[1:]...)
+	dst = append(dst, sci[:cut]...)
+	if exp < 0 {
+		dst = append(dst, 'e', '-')
+		exp = -exp
+	} else {
+		dst = append(dst, 'e', '+')
 	}
-	dst = append(dst, 'e')
 	return strconv.AppendInt(dst, int64(exp), 10)
-}
-
-func floatZerosFrom(bits int) int {
-	if bits == 32 {
-		return -6
-	}
-	return -5
 }

@@ -129,23 +129,14 @@ func MalformedDocuments(format, reason string) *Error {
 		format, shorten(reason))
 }
 
-// shorten cuts a parser's message to 50 bytes from its start and 85 from its end.
+// shorten keeps 50 bytes from the start of a parser's message and 85 from its end.
 func shorten(s string) string {
-	const head, tail = 50, 85
-	if len(s) <= head+tail {
+	const head, tail, mark = 50, 85, "..."
+	if len(s) <= head+tail+len(mark) {
 		return s
 	}
-	from, to := head, len(s)-tail
-	for from > 0 && !isRuneStart(s[from]) {
-		from--
-	}
-	for to < len(s) && !isRuneStart(s[to]) {
-		to++
-	}
-	return s[:from] + " ... " + s[to:]
+	return strings.ToValidUTF8(s[:head], "") + mark + strings.ToValidUTF8(s[len(s)-tail:], "")
 }
-
-func isRuneStart(c byte) bool { return c&0xC0 != 0x80 }
 
 // MalformedCSV tells that a CSV body of documents is broken; reason is the reader's.
 func MalformedCSV(reason string) *Error {

@@ -13,15 +13,14 @@ func FormatTime(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) }
 // with none, three, six or nine digits after the point, and days apart.
 func FormatDuration(d time.Duration) string {
 	out := make([]byte, 0, 24)
-	if d < 0 {
-		out = append(out, '-')
-		d = -d
-	}
+	d = max(d, 0) // a clock that went back
 	out = append(out, 'P')
 	if days := d / (24 * time.Hour); days > 0 {
 		out = strconv.AppendInt(out, int64(days), 10)
 		out = append(out, 'D')
-		d -= days * 24 * time.Hour
+		if d -= days * 24 * time.Hour; d == 0 {
+			return string(out)
+		}
 	}
 	out = append(out, 'T')
 	out = strconv.AppendInt(out, int64(d/time.Second), 10)

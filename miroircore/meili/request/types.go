@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/miroir-gateway/miroir/miroircore/meili"
+	"github.com/miroir-gateway/miroir/miroircore/meili/decode"
 )
 
 // Hybrid says how much of a search is semantic, and by which embedder.
@@ -61,10 +62,12 @@ type Search struct {
 
 	FederationOptions *FederationOptions // of a query in a multi-search
 
-	paged pagination // which of offset and limit were sent
+	inMulti bool // null is allowed for fields that a lone search wants a value for
+	sent    sent
 }
 
-type pagination struct{ offset, limit bool }
+// sent says which fields were sent whose value alone does not tell.
+type sent struct{ offset, limit, performance bool }
 
 // Federation says how the queries of a multi-search are merged into one answer.
 type Federation struct {
@@ -126,6 +129,8 @@ type Similar struct {
 	ShowRankingScoreDetails bool
 	ShowPerformanceDetails  bool
 	RankingScoreThreshold   *float64
+
+	sentID *decode.Value
 }
 
 // DocumentsFetch asks for a page of documents.
@@ -138,6 +143,8 @@ type DocumentsFetch struct {
 	Filter          json.RawMessage
 	Sort            []string // nil when not given
 	UseNetwork      *bool
+
+	sentIDs []decode.Value
 }
 
 // Document asks for one document.
@@ -152,6 +159,8 @@ type Documents struct {
 	CSVDelimiter   byte // 0 when not given
 	CustomMetadata *string
 	SkipCreation   bool
+
+	hasDelimiter bool
 }
 
 // Edit changes documents by a function.
