@@ -40,6 +40,10 @@ type Want struct {
 	PrimaryKey string
 	// Geo reads _geo.
 	Geo bool
+	// Version ranks documents, which carry no ranking details, by Sort and then
+	// by their hidden version.
+	Version bool
+	Sort    []SortRule
 	// Values makes, beside the ranking key, the list of score values by which
 	// hits of different queries are compared.
 	Values bool
@@ -87,7 +91,8 @@ type Answer struct {
 	// Semantic is semanticHitCount, -1 where the node gave none.
 	Semantic int
 
-	FacetDistribution, FacetStats, FacetHits, QueryVector, Performance Span
+	// Parts of the answer that are read by others, empty where it lacks them.
+	FacetDistribution, FacetStats, FacetHits, FacetsByIndex, QueryVector, Performance Span
 
 	edits    []edit
 	keys     []byte
@@ -165,3 +170,6 @@ func (h *Hit) appendRange(dst []byte, from, to int32) []byte {
 	}
 	return append(dst, body[from:to]...)
 }
+
+// Size is how many bytes Append appends at most.
+func (h *Hit) Size() int { return int(h.span.To - h.span.From) }

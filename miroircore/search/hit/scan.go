@@ -34,6 +34,10 @@ type scanner struct {
 // Scan reads a node's answer to a search, to a similarity search or to a
 // request for documents.
 func Scan(body []byte, want *Want) (*Answer, error) {
+	return scan(body, want, (*scanner).envelope)
+}
+
+func scan(body []byte, want *Want, read func(*scanner) bool) (*Answer, error) {
 	if len(body) > 1<<31-1 {
 		return nil, fmt.Errorf("%w: %d bytes", ErrMalformed, len(body))
 	}
@@ -41,7 +45,7 @@ func Scan(body []byte, want *Want) (*Answer, error) {
 	*a = Answer{Body: body, Total: -1, Semantic: -1, Hits: a.Hits[:0], edits: a.edits[:0], keys: a.keys[:0],
 		geo: a.geo[:0], distinct: a.distinct[:0], values: a.values[:0], memos: a.memos[:0]}
 	s := &scanner{cursor: cursor{b: body}, a: a, want: want, memos: a.memos[:0]}
-	if !s.envelope() {
+	if !read(s) {
 		at := min(s.i, len(body))
 		a.memos = s.memos
 		a.Release()
@@ -49,6 +53,17 @@ func Scan(body []byte, want *Want) (*Answer, error) {
 	}
 	a.memos = s.memos
 	return a, nil
+}
+
+// ScanOne reads a node's answer that is a single document; it is the one hit.
+func ScanOne(body []byte, want *Want) (*Answer, error) {
+	return scan(body, want, func(s *scanner) bool {
+		if !s.hit() {
+			return false
+		}
+		s.space()
+		return s.i == len(s.b)
+	})
 }
 
 func (s *scanner) envelope() bool {
@@ -103,6 +118,8 @@ func (s *scanner) note(name string, value Span) {
 		s.a.FacetDistribution = value
 	case "facetStats":
 		s.a.FacetStats = value
+	case "facetsByIndex":
+		s.a.FacetsByIndex = value
 	case "queryVector":
 		s.a.QueryVector = value
 	case "performanceDetails":
@@ -192,6 +209,10 @@ func (s *scanner) hit() bool {
 	h.span.To = int32(s.i)
 	if h.tail < 0 {
 		h.tail = h.span.To - 1
+	}
+	if s.want.Version {
+		h.key.From = int32(len(a.keys))
+		s.sortKey(&h)
 	}
 	h.edits.To = int32(len(a.edits))
 	h.key.To, h.geo.To = int32(len(a.keys)), int32(len(a.geo))

@@ -2,7 +2,6 @@ package hit
 
 import (
 	"bytes"
-	"encoding/binary"
 	"math"
 	"strconv"
 	"strings"
@@ -107,19 +106,34 @@ func (s *scanner) collect(path string, key []byte, at int) {
 		return
 	}
 	c := cursor{b: s.b, i: at}
+	visit := func(l leaf) { s.a.distinct = append(s.a.distinct, l.facet()) }
 	switch {
 	case len(path) == len(key):
-		c.leaves(s.a)
+		c.leaves(visit)
 	case path[len(key)] == '.':
-		c.descend(s.a, path[len(key)+1:])
+		c.descend(path[len(key)+1:], visit)
 	}
 }
 
+// leaf is a value as facets know it: a number or a text.
+type leaf struct {
+	number float64
+	text   string // normalised
+	isText bool
+}
+
+func (l leaf) facet() string {
+	if l.isText {
+		return "s" + l.text
+	}
+	return "n" + strconv.FormatUint(math.Float64bits(l.number+0), 16)
+}
+
 // descend looks for path in an object or in the objects of an array.
-func (c *cursor) descend(a *Answer, path string) {
+func (c *cursor) descend(path string, visit func(leaf)) {
 	switch c.peek() {
 	case '[':
-		c.elements(func() { c.descend(a, path) })
+		c.elements(func() { c.descend(path, visit) })
 	case '{':
 		c.i++
 		for !c.take('}') {
@@ -140,9 +154,9 @@ func (c *cursor) descend(a *Answer, path string) {
 			sub := cursor{b: c.b, i: at}
 			switch {
 			case string(key) == path:
-				sub.leaves(a)
+				sub.leaves(visit)
 			case len(path) > len(key) && path[len(key)] == '.' && strings.HasPrefix(path, string(key)):
-				sub.descend(a, path[len(key)+1:])
+				sub.descend(path[len(key)+1:], visit)
 			}
 		}
 	default:
@@ -162,11 +176,11 @@ func (c *cursor) elements(visit func()) {
 	}
 }
 
-// leaves adds a value, or each of an array's, to the distinct values.
-func (c *cursor) leaves(a *Answer) {
+// leaves visits a value, or each of an array's.
+func (c *cursor) leaves(visit func(leaf)) {
 	switch ch := c.peek(); {
 	case ch == '[':
-		c.elements(func() { c.leaves(a) })
+		c.elements(func() { c.leaves(visit) })
 	case ch == '"':
 		span, escaped, ok := c.text()
 		if !ok {
@@ -176,15 +190,14 @@ func (c *cursor) leaves(a *Answer) {
 		if escaped {
 			text = Unescape(nil, text)
 		}
-		a.distinct = append(a.distinct, "s"+Normalize(string(text)))
+		visit(leaf{text: Normalize(string(text)), isText: true})
 	case ch == 't' || ch == 'f':
 		from := c.i
 		c.literal()
-		a.distinct = append(a.distinct, "s"+string(c.b[from:c.i]))
+		visit(leaf{text: string(c.b[from:c.i]), isText: true})
 	case ch == '-' || ch-'0' < 10:
-		f, ok := c.float()
-		if ok {
-			a.distinct = append(a.distinct, "n"+strconv.FormatUint(math.Float64bits(f+0), 16))
+		if f, ok := c.float(); ok {
+			visit(leaf{number: f})
 		}
 	default:
 		c.skip(0)
@@ -200,88 +213,4 @@ func Normalize(text string) string {
 		}
 	}
 	return strings.ToLower(strings.TrimSpace(text))
-}
-
-// place reads a hit's _geo: an object with lat and lng, each a number or a
-// number's text. Anything else is no place, as it is none to Meilisearch.
-func (s *scanner) place(h *Hit) {
-	c := cursor{b: s.b, i: s.i}
-	if !c.take('{') {
-		return
-	}
-	var found int
-	for !c.take('}') {
-		c.take(',')
-		name, _, ok := c.text()
-		if !ok || !c.take(':') {
-			return
-		}
-		target := &h.lat
-		switch string(c.b[name.From:name.To]) {
-		case "lat":
-		case "lng":
-			target = &h.lng
-		default:
-			if !c.skip(1) {
-				return
-			}
-			continue
-		}
-		if !c.coordinate(target) {
-			return
-		}
-		found++
-	}
-	h.located = found == 2
-}
-
-func (c *cursor) coordinate(target *float64) (ok bool) {
-	if c.peek() != '"' {
-		*target, ok = c.float()
-		return ok
-	}
-	span, _, ok := c.text()
-	if !ok {
-		return false
-	}
-	f, err := strconv.ParseFloat(string(c.b[span.From:span.To]), 64)
-	*target = f
-	return err == nil
-}
-
-// appendFloat appends a number so that the bytes compare as the numbers do.
-func appendFloat(dst []byte, f float64, desc bool) []byte {
-	u := math.Float64bits(f + 0) // -0 is 0
-	if u>>63 == 1 {
-		u = ^u
-	} else {
-		u |= 1 << 63
-	}
-	if desc {
-		u = ^u
-	}
-	return binary.BigEndian.AppendUint64(dst, u)
-}
-
-// appendText appends a text so that the bytes compare as the texts do, even
-// where one begins another: a zero is escaped and an end is marked.
-func appendText(dst, text []byte, desc bool) []byte {
-	mark := len(dst)
-	for {
-		i := bytes.IndexByte(text, 0)
-		if i < 0 {
-			break
-		}
-		dst = append(dst, text[:i]...)
-		dst = append(dst, 0, 0xFF)
-		text = text[i+1:]
-	}
-	dst = append(dst, text...)
-	dst = append(dst, 0, 0)
-	if desc {
-		for i := mark; i < len(dst); i++ {
-			dst[i] = ^dst[i]
-		}
-	}
-	return dst
 }

@@ -19,9 +19,8 @@ type Facets struct {
 }
 
 type field struct {
-	values  []value
-	at      map[string]int // by normalised value
-	numbers int
+	values []value
+	at     map[string]int // by normalised value
 }
 
 type value struct {
@@ -93,14 +92,7 @@ func (f *Facets) addField(name string, dec *json.Decoder) error {
 	if strings.HasPrefix(name, hidden.Prefix) {
 		return nil
 	}
-	if f.fields == nil {
-		f.fields = make(map[string]*field)
-	}
-	to := f.fields[name]
-	if to == nil {
-		to = &field{at: make(map[string]int)}
-		f.fields[name] = to
-	}
+	to := f.field(name)
 	var text []byte
 	return hit.Counts(raw, func(key []byte, escaped bool, count int) {
 		if escaped {
@@ -151,20 +143,7 @@ func (f *Facets) addStats(name string, low, high json.Number) error {
 	if err != nil {
 		return err
 	}
-	if f.stats == nil {
-		f.stats = make(map[string]*bounds)
-	}
-	b := f.stats[name]
-	if b == nil {
-		f.stats[name] = &bounds{min: lo, max: hi, minRaw: low.String(), maxRaw: high.String()}
-		return nil
-	}
-	if lo < b.min {
-		b.min, b.minRaw = lo, low.String()
-	}
-	if hi > b.max {
-		b.max, b.maxRaw = hi, high.String()
-	}
+	f.bound(name, bounds{min: lo, max: hi, minRaw: low.String(), maxRaw: high.String()})
 	return nil
 }
 
@@ -267,3 +246,50 @@ func keys[V any](m map[string]V) []string {
 // appendString appends a text as JSON, with the few escapes that Meilisearch
 // writes.
 func appendString(dst []byte, text string) []byte { return hit.AppendString(dst, text) }
+
+// Join adds another sum's facets, those that only keeps.
+func (f *Facets) Join(other *Facets, only func(field string) bool) {
+	for name, from := range other.fields {
+		if !only(name) {
+			continue
+		}
+		to := f.field(name)
+		for _, v := range from.values {
+			to.add(v.text, v.count)
+		}
+	}
+	for name, b := range other.stats {
+		if only(name) {
+			f.bound(name, *b)
+		}
+	}
+}
+
+func (f *Facets) field(name string) *field {
+	if f.fields == nil {
+		f.fields = make(map[string]*field)
+	}
+	to := f.fields[name]
+	if to == nil {
+		to = &field{at: make(map[string]int)}
+		f.fields[name] = to
+	}
+	return to
+}
+
+func (f *Facets) bound(name string, b bounds) {
+	if f.stats == nil {
+		f.stats = make(map[string]*bounds)
+	}
+	to := f.stats[name]
+	if to == nil {
+		f.stats[name] = &b
+		return
+	}
+	if b.min < to.min {
+		to.min, to.minRaw = b.min, b.minRaw
+	}
+	if b.max > to.max {
+		to.max, to.maxRaw = b.max, b.maxRaw
+	}
+}

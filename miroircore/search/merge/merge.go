@@ -23,13 +23,23 @@ type Window struct {
 // Hits gives the hits of the window, appended to dst, in their common order.
 // The lists have to be in order each, as nodes give them.
 func Hits(dst []*hit.Hit, answers []*hit.Answer, w Window) []*hit.Hit {
+	dst, _ = Page(dst, answers, w)
+	return dst
+}
+
+// Page is Hits, and gives as well how many hits were left out because they
+// share a distinct value with one that was taken.
+func Page(dst []*hit.Hit, answers []*hit.Answer, w Window) (hits []*hit.Hit, repeated int) {
 	if w.To <= w.From {
-		return dst
+		return dst, 0
 	}
+	pick := picker{w: w, dst: dst}
 	if special(answers) {
-		return sorted(dst, answers, w)
+		sorted(&pick, answers)
+	} else {
+		streamed(&pick, answers)
 	}
-	return streamed(dst, answers, w)
+	return pick.dst, pick.left
 }
 
 // special reports whether the hits cannot be merged by their keys alone: those
@@ -54,7 +64,7 @@ type stream struct {
 	rank int // ties go to the node that was named first
 }
 
-func streamed(dst []*hit.Hit, answers []*hit.Answer, w Window) []*hit.Hit {
+func streamed(pick *picker, answers []*hit.Answer) {
 	var space [8]stream
 	heads := space[:0]
 	for i, a := range answers {
@@ -64,7 +74,6 @@ func streamed(dst []*hit.Hit, answers []*hit.Answer, w Window) []*hit.Hit {
 		heads = append(heads, stream{key: a.Hits[0].Key(), hits: a.Hits, rank: i})
 		settle(heads)
 	}
-	pick := picker{w: w, dst: dst}
 	for n := len(heads); n > 0; {
 		best := &heads[n-1] // the best head stands last
 		if pick.add(&best.hits[best.at]) {
@@ -78,7 +87,6 @@ func streamed(dst []*hit.Hit, answers []*hit.Answer, w Window) []*hit.Hit {
 		best.key = best.hits[best.at].Key()
 		settle(heads)
 	}
-	return pick.dst
 }
 
 // settle moves the last head to where it belongs; the others are in order.
@@ -99,21 +107,32 @@ type picker struct {
 	dst  []*hit.Hit
 	seen map[string]struct{}
 	n    int
+	left int
 }
 
-// add takes the next hit and reports whether the window is full.
+// add takes the next hit and reports whether the rest does not matter.
 func (p *picker) add(h *hit.Hit) (full bool) {
 	if p.w.Threshold > 0 && h.Score >= 0 && h.Score < p.w.Threshold {
 		return false
 	}
+	if p.n >= p.w.To { // only what repeats a taken hit still counts
+		for _, v := range h.Distinct() {
+			if _, ok := p.seen[v]; ok {
+				p.left++
+				break
+			}
+		}
+		return false
+	}
 	if p.w.Distinct && p.repeated(h) {
+		p.left++
 		return false
 	}
 	if p.n >= p.w.From {
 		p.dst = append(p.dst, h)
 	}
 	p.n++
-	return p.n >= p.w.To
+	return p.n >= p.w.To && !p.w.Distinct
 }
 
 func (p *picker) repeated(h *hit.Hit) bool {
@@ -141,7 +160,7 @@ type placed struct {
 }
 
 // sorted orders the whole union: pinned hits aside, by key and by distance.
-func sorted(dst []*hit.Hit, answers []*hit.Answer, w Window) []*hit.Hit {
+func sorted(pick *picker, answers []*hit.Answer) {
 	var pins, rest []placed
 	for rank, a := range answers {
 		for i := range a.Hits {
@@ -156,7 +175,6 @@ func sorted(dst []*hit.Hit, answers []*hit.Answer, w Window) []*hit.Hit {
 	}
 	arrange(rest, 0, 0)
 	slices.SortStableFunc(pins, func(a, b placed) int { return a.hit.Pin - b.hit.Pin })
-	pick := picker{w: w, dst: dst}
 	for len(pins)+len(rest) > 0 {
 		from := &rest
 		if len(rest) == 0 || len(pins) > 0 && pins[0].hit.Pin <= pick.n {
@@ -168,7 +186,6 @@ func sorted(dst []*hit.Hit, answers []*hit.Answer, w Window) []*hit.Hit {
 			break
 		}
 	}
-	return pick.dst
 }
 
 // nearby is how far points may lie from the first of their bucket, in metres.

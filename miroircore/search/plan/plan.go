@@ -16,7 +16,8 @@ type Set []uint64
 
 func newSet(shards int) Set { return make(Set, (shards+63)/64) }
 
-func (s Set) add(shard int) { s[shard/64] |= 1 << (shard % 64) }
+// Add puts a shard into the set.
+func (s Set) Add(shard int) { s[shard/64] |= 1 << (shard % 64) }
 
 // Has reports whether the shard is in the set.
 func (s Set) Has(shard int) bool { return s[shard/64]>>(shard%64)&1 == 1 }
@@ -92,7 +93,7 @@ func NewLayout(p *cluster.Placement) *Layout {
 	}
 	l.all = newSet(l.shards)
 	for shard := range l.shards {
-		l.all.add(shard)
+		l.all.Add(shard)
 	}
 	for _, g := range p.Groups {
 		at := make(map[string]int)
@@ -106,7 +107,7 @@ func NewLayout(p *cluster.Placement) *Layout {
 					out.holders = append(out.holders, holder{node, newSet(l.shards)})
 					l.owner[node] = g.ID
 				}
-				out.holders[i].shards.add(shard)
+				out.holders[i].shards.Add(shard)
 			}
 		}
 		l.groups = append(l.groups, out)
@@ -120,10 +121,13 @@ func (l *Layout) Shards() int { return l.shards }
 // All is the set of every shard.
 func (l *Layout) All() Set { return l.all }
 
+// None is a set of no shards, to be added to.
+func (l *Layout) None() Set { return newSet(l.shards) }
+
 // One is the set of a single shard.
 func (l *Layout) One(shard int) Set {
 	s := newSet(l.shards)
-	s.add(shard)
+	s.Add(shard)
 	return s
 }
 
@@ -277,4 +281,24 @@ func (p Plan) Nodes() string {
 		names[i] = leg.Node
 	}
 	return strings.Join(names, ",")
+}
+
+// Groups names the groups of the placement.
+func (l *Layout) Groups() []string {
+	names := make([]string, len(l.groups))
+	for i, g := range l.groups {
+		names[i] = g.id
+	}
+	return names
+}
+
+// Nodes names the nodes that hold some of the index.
+func (l *Layout) Nodes() []string {
+	var names []string
+	for _, g := range l.groups {
+		for _, h := range g.holders {
+			names = append(names, h.node)
+		}
+	}
+	return names
 }

@@ -1,0 +1,163 @@
+package search
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/miroir-gateway/miroir/miroircore/hidden"
+	"github.com/miroir-gateway/miroir/miroircore/index"
+	"github.com/miroir-gateway/miroir/miroircore/meili"
+	"github.com/miroir-gateway/miroir/miroircore/meili/request"
+	"github.com/miroir-gateway/miroir/miroircore/meili/settings"
+	"github.com/miroir-gateway/miroir/miroircore/search/hit"
+	"github.com/miroir-gateway/miroir/miroircore/search/plan"
+)
+
+func facetMatches(asked, name string) bool {
+	return asked == "*" || asked == name || settings.Match(asked, name)
+}
+
+// FacetSearch answers a search in the values of a facet.
+func (r *Reader) FacetSearch(ctx context.Context, call Call, ix *index.Index, q *request.FacetSearch) (*Answer, *meili.Error) {
+	start := r.o.Now()
+	tenant, err := call.tenant(ix.UID)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkFacetName(ix, q.FacetName); err != nil {
+		return nil, err
+	}
+	if err := r.checkFilter(ix, q.Filter, "invalid_search_filter", false); err != nil {
+		return nil, err
+	}
+	g, err := r.gather(ctx, call, &question{
+		ix: ix, method: http.MethodPost, path: "/indexes/" + ix.Physical + "/facet-search",
+		body: func(leg plan.Leg, _ bool) []byte {
+			return facetSearchBody(q, joinFilters(q.Filter, tenant, shardFilter(leg, ix.Shards)))
+		},
+		read: func(body []byte, _ bool) (*hit.Answer, error) { return hit.Scan(body, &hit.Want{}) },
+	})
+	if err != nil {
+		return nil, err
+	}
+	defer g.release()
+	hits, err := joinFacetHits(g, ix, q.FacetName)
+	if err != nil {
+		return nil, err
+	}
+	dst := append(make([]byte, 0, 256+48*len(hits)), `{"facetHits":[`...)
+	for i, h := range hits {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = hit.AppendString(append(dst, `{"value":`...), h.Value)
+		dst = append(strconv.AppendInt(append(dst, `,"count":`...), int64(h.Count), 10), '}')
+	}
+	dst = append(dst, `],"facetQuery":`...)
+	if q.FacetQuery == nil {
+		dst = append(dst, "null"...)
+	} else {
+		dst = hit.AppendString(dst, *q.FacetQuery)
+	}
+	took := r.o.Now().Sub(start)
+	dst = append(appendInt(dst, `,"processingTimeMs":`, int(took.Milliseconds())), '}')
+	a := &Answer{Status: http.StatusOK, Body: dst, Degraded: g.degraded(), Nodes: len(g.parts)}
+	a.Retries = g.asked - a.Nodes
+	r.o.Metrics.Merged("facet-search", a.Nodes, took)
+	return a, nil
+}
+
+// checkFacetName refuses attributes that clients may not search the values of,
+// though nodes would let them.
+func checkFacetName(ix *index.Index, name string) *meili.Error {
+	if _, f, ok := rule(ix, name); ok && f.FacetSearch && !strings.HasPrefix(name, hidden.Prefix) || !ix.Settings.FacetSearch() {
+		return nil
+	}
+	list, some := patterns(ix, true, false)
+	names := strings.Join(list, ", ")
+	if some {
+		names += ", <..hidden-attributes>"
+	}
+	available := "Available facet-searchable attributes patterns are: `" + names + "`."
+	if len(list) == 0 {
+		available = "This index does not have configured facet-searchable attributes."
+	}
+	return meili.NewError("invalid_facet_search_facet_name", "%s", "Attribute `"+name+"` is not facet-searchable. "+available+
+		" To make it facet-searchable add it to the `filterableAttributes` index settings.")
+}
+
+type facetHit struct {
+	Value string `json:"value"`
+	Count int    `json:"count"`
+	norm  string
+}
+
+// joinFacetHits adds up the counts of values that several nodes have.
+func joinFacetHits(g *gathered, ix *index.Index, facet string) ([]facetHit, *meili.Error) {
+	var all []facetHit
+	at := make(map[string]int)
+	for _, p := range g.parts {
+		var hits []facetHit
+		if err := json.Unmarshal(p.answer.Bytes(p.answer.FacetHits), &hits); err != nil {
+			return nil, meili.NewError("internal", "reading facet hits: %v", err)
+		}
+		if len(g.parts) == 1 {
+			return hits[:min(len(hits), ix.Settings.MaxValuesPerFacet())], nil
+		}
+		for _, h := range hits {
+			h.norm = hit.Normalize(h.Value)
+			if i, ok := at[h.norm]; ok {
+				all[i].Count += h.Count
+				continue
+			}
+			at[h.norm] = len(all)
+			all = append(all, h)
+		}
+	}
+	count := ix.Settings.SortFacetValuesBy(facet) == "count"
+	slices.SortFunc(all, func(a, b facetHit) int {
+		switch {
+		case count && a.Count != b.Count:
+			return b.Count - a.Count
+		case count:
+			return strings.Compare(b.norm, a.norm)
+		}
+		return strings.Compare(a.norm, b.norm)
+	})
+	return all[:min(len(all), ix.Settings.MaxValuesPerFacet())], nil
+}
+
+// facetSearchBody writes a facet search for a node.
+func facetSearchBody(q *request.FacetSearch, filter json.RawMessage) []byte {
+	type hybrid struct {
+		Embedder      string  `json:"embedder"`
+		SemanticRatio float32 `json:"semanticRatio"`
+	}
+	body := struct {
+		FacetName             string          `json:"facetName"`
+		FacetQuery            *string         `json:"facetQuery,omitempty"`
+		Q                     *string         `json:"q,omitempty"`
+		Vector                []float32       `json:"vector,omitempty"`
+		Media                 json.RawMessage `json:"media,omitempty"`
+		Hybrid                *hybrid         `json:"hybrid,omitempty"`
+		Filter                json.RawMessage `json:"filter,omitempty"`
+		MatchingStrategy      string          `json:"matchingStrategy,omitempty"`
+		AttributesToSearchOn  []string        `json:"attributesToSearchOn,omitempty"`
+		RankingScoreThreshold *float64        `json:"rankingScoreThreshold,omitempty"`
+		Locales               []string        `json:"locales,omitempty"`
+		ExhaustiveFacetCount  *bool           `json:"exhaustiveFacetCount,omitempty"`
+	}{q.FacetName, q.FacetQuery, q.Q, q.Vector, q.Media, nil, filter, q.MatchingStrategy, q.AttributesToSearchOn,
+		q.RankingScoreThreshold, q.Locales, q.ExhaustiveFacetCount}
+	if q.Hybrid != nil {
+		body.Hybrid = &hybrid{q.Hybrid.Embedder, q.Hybrid.SemanticRatio}
+	}
+	out, err := json.Marshal(body)
+	if err != nil { // raw members were validated when the request was read
+		panic(err)
+	}
+	return out
+}
