@@ -33,11 +33,23 @@ type config struct {
 	prefixSearch       bool
 	localized          []localizedRule
 	embedders          []embedder
+
+	tok           *tokenizer // of documents and queries
+	hitTok        *tokenizer // of the highlighter
+	facetedFields map[string]bool
 }
 
 type filterRule struct {
 	patterns                          []string
+	plain                             bool // one attribute, with all that lies below it
 	facetSearch, equality, comparison bool
+}
+
+func (r filterRule) matches(attr string) bool {
+	if r.plain {
+		return under(attr, r.patterns[0])
+	}
+	return matchesAny(r.patterns, attr)
 }
 
 type localizedRule struct {
@@ -86,10 +98,17 @@ type wireSettings struct {
 var defaultRankingRules = []string{"words", "typo", "proximity", "attributeRank", "sort", "wordPosition", "exactness"}
 
 func defaultConfig() *config {
-	return &config{
+	c := &config{
 		rankingRules: defaultRankingRules, typos: true, oneTypo: 5, twoTypos: 9, maxValuesPerFacet: 100,
 		sortFacetValuesBy: map[string]string{"*": "alpha"}, maxTotalHits: 1000, facetSearch: true, prefixSearch: true,
 	}
+	c.makeTokenizers()
+	return c
+}
+
+func (c *config) makeTokenizers() {
+	c.tok = newTokenizer(c, true, false)
+	c.hitTok = newTokenizer(c, false, true)
 }
 
 // parseConfig reads a settings object as the API renders it; what is absent or
@@ -133,6 +152,7 @@ func parseConfig(raw []byte) (*config, error) {
 	}
 	c.readTypos(&w)
 	c.readLimits(&w)
+	c.makeTokenizers()
 	return c, c.readEmbedders(w.Embedders)
 }
 
@@ -172,7 +192,7 @@ func (c *config) readLimits(w *wireSettings) {
 func parseFilterRule(raw json.RawMessage) (filterRule, error) {
 	var name string
 	if json.Unmarshal(raw, &name) == nil {
-		return filterRule{patterns: []string{name}, facetSearch: true, equality: true, comparison: true}, nil
+		return filterRule{patterns: []string{name}, plain: true, facetSearch: true, equality: true, comparison: true}, nil
 	}
 	var w struct {
 		AttributePatterns []string
@@ -207,7 +227,7 @@ func (r filterRule) filters() bool { return r.equality || r.comparison }
 // filterRuleOf gives the first rule that names an attribute and its position.
 func (c *config) filterRuleOf(attr string) (filterRule, int, bool) {
 	for i, r := range c.filterable {
-		if matchesAny(r.patterns, attr) {
+		if r.matches(attr) {
 			return r, i, true
 		}
 	}

@@ -118,6 +118,8 @@ type FieldsResult struct {
 type Index struct {
 	mu sync.RWMutex
 
+	dictMu sync.Mutex
+
 	uid        string // only named in messages
 	primaryKey string
 	features   meili.Features

@@ -69,3 +69,13 @@ func isControl(r rune) bool { return unicode.IsControl(r) && !unicode.IsSpace(r)
 func asciiPunctuation(r rune) bool {
 	return r >= '!' && r <= '/' || r >= ':' && r <= '@' || r >= '[' && r <= '`' || r >= '{' && r <= '~'
 }
+
+// isNumeric tells whether a word is made of digits and punctuation only.
+func isNumeric(word string) bool {
+	for _, r := range word {
+		if !unicode.IsNumber(r) && !asciiPunctuation(r) {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,330 @@
+package engine
+
+import (
+	"cmp"
+	"math"
+	"slices"
+
+	"github.com/miroir-gateway/miroir/miroircore/meili"
+)
+
+// vectorStore holds the embeddings of one embedder.
+type vectorStore struct{ docs map[uint32]*embeddings }
+
+// embeddings are a document's vectors for one embedder.
+type embeddings struct {
+	vectors    [][]float32
+	regenerate bool
+}
+
+// docVectors are what a change brings for each embedder.
+type docVectors map[string]*embeddings
+
+func (v *vectorStore) remove(docid uint32) { delete(v.docs, docid) }
+
+func (s *store) vectorsOf(name string) *vectorStore {
+	v := s.vectors[name]
+	if v == nil {
+		v = &vectorStore{docs: map[uint32]*embeddings{}}
+		s.vectors[name] = v
+	}
+	return v
+}
+
+// embeddingsOf gives the embeddings of one embedder, to read.
+func (s *store) embeddingsOf(name string) map[uint32]*embeddings {
+	if v := s.vectors[name]; v != nil {
+		return v.docs
+	}
+	return nil
+}
+
+// takeVectors moves the vectors of configured embedders out of a document.
+func (ix *Index) takeVectors(c *change) (docVectors, *meili.Error) {
+	v, ok := c.body.get("_vectors")
+	if !ok {
+		return nil, nil
+	}
+	o, ok := v.(*object)
+	if !ok {
+		if v == nil {
+			c.body.remove("_vectors")
+			return nil, nil
+		}
+		if len(ix.cfg.embedders) == 0 {
+			return nil, nil
+		}
+		return nil, meili.NewError("invalid_vectors_type", "The `_vectors` field in the document with id: `%s` is not an object. Was expecting an object with a key for each embedder with manually provided vectors, but instead got `%s`", c.id, appendValue(nil, v))
+	}
+	taken, rest := docVectors{}, &object{}
+	for _, m := range o.members {
+		e, ok := ix.cfg.embedder(m.key)
+		if !ok {
+			rest.members = append(rest.members, m)
+			continue
+		}
+		emb, err := e.parse(c.id, m.value)
+		if err != nil {
+			return nil, err
+		}
+		taken[m.key] = emb
+	}
+	if len(rest.members) == 0 {
+		c.body.remove("_vectors")
+	} else {
+		c.body.set("_vectors", rest)
+		ix.fieldID("_vectors")
+	}
+	return taken, nil
+}
+
+func (e *embedder) parse(id string, v any) (*embeddings, *meili.Error) {
+	bad := func(what string) *meili.Error {
+		return meili.NewError("invalid_vectors_type", "Bad embedder configuration in the document with id: `%s`. %s", id, what)
+	}
+	emb := &embeddings{}
+	switch t := v.(type) {
+	case nil:
+		return emb, nil
+	case *object:
+		regenerate, ok := t.get("regenerate")
+		if !ok {
+			return nil, bad("Missing field `._vectors." + e.name + ".regenerate`\n  - note: `._vectors." + e.name + "` must be an array of floats, an array of arrays of floats, or an object with field `regenerate`")
+		}
+		emb.regenerate, _ = regenerate.(bool)
+		v, _ = t.get("embeddings")
+		if v == nil {
+			return emb, nil
+		}
+	}
+	a, ok := v.([]any)
+	if !ok {
+		kind := map[bool]string{true: "string", false: "boolean"}[isString(v)]
+		if _, ok := v.(number); ok {
+			kind = "integer"
+		}
+		return nil, bad("Expected `._vectors." + e.name + "` to be an array of floats, an array of arrays of floats, or an object with at least the field `regenerate`, but got the " + kind + " `" + string(appendValue(nil, v)) + "`")
+	}
+	if len(a) > 0 {
+		if _, flat := a[0].(number); flat {
+			a = []any{a}
+		}
+	}
+	for _, row := range a {
+		numbers, _ := row.([]any)
+		vec := make([]float32, 0, len(numbers))
+		for _, n := range numbers {
+			f, ok := n.(number)
+			if !ok {
+				return nil, bad("Invalid value type at `._vectors." + e.name + "`: expected a number, but found `" + string(appendValue(nil, n)) + "`")
+			}
+			vec = append(vec, float32(f.f))
+		}
+		if e.dimensions > 0 && len(vec) != e.dimensions {
+			return nil, meili.NewError("invalid_vector_dimensions", "Invalid vector dimensions in document with id `%s` in `._vectors.%s`.\n  - note: embedding #0 has dimensions %d\n  - note: embedder `%s` requires %d", id, e.name, len(vec), e.name, e.dimensions)
+		}
+		emb.vectors = append(emb.vectors, vec)
+	}
+	return emb, nil
+}
+
+func isString(v any) bool { _, ok := v.(string); return ok }
+
+// putVectors stores what takeVectors took; embedders that got nothing forget the document.
+func (ix *Index) putVectors(docid uint32, taken docVectors) {
+	for _, e := range ix.cfg.embedders {
+		s := ix.vectorsOf(e.name)
+		if emb, ok := taken[e.name]; ok {
+			if e.binary {
+				for _, v := range emb.vectors {
+					quantize(v)
+				}
+			}
+			s.docs[docid] = emb
+		} else {
+			delete(s.docs, docid)
+		}
+	}
+}
+
+// quantize keeps the signs of a vector.
+func quantize(v []float32) {
+	for i, f := range v {
+		if f > 0 {
+			v[i] = 1
+		} else {
+			v[i] = -1
+		}
+	}
+}
+
+// mergeVectors merges the _vectors of an update into those of the document.
+func mergeVectors(into *object, update any) any {
+	old, _ := into.get("_vectors")
+	o, okOld := old.(*object)
+	u, okNew := update.(*object)
+	if !okOld || !okNew {
+		return update
+	}
+	merged := &object{members: slices.Clone(o.members)}
+	for _, m := range u.members {
+		merged.set(m.key, m.value)
+	}
+	return merged
+}
+
+// restored is a document with its vectors put back, as one would send it.
+func (ix *Index) restored(d *document) *object {
+	body := &object{members: slices.Clone(d.body.members)}
+	vectors := &object{}
+	if v, ok := body.get("_vectors"); ok {
+		if o, ok := v.(*object); ok {
+			vectors.members = slices.Clone(o.members)
+		}
+	}
+	for _, e := range ix.cfg.embedders {
+		if emb, ok := ix.embeddingsOf(e.name)[d.docid]; ok {
+			vectors.set(e.name, emb.json())
+		}
+	}
+	if len(vectors.members) > 0 {
+		body.set("_vectors", vectors)
+	}
+	return body
+}
+
+// json is the explicit form of embeddings.
+func (e *embeddings) json() *object {
+	rows := []any{}
+	regenerate := true
+	if e != nil {
+		for _, v := range e.vectors {
+			rows = append(rows, vectorJSON(v))
+		}
+		regenerate = e.regenerate
+	}
+	return &object{members: []member{{"embeddings", rows}, {"regenerate", regenerate}}}
+}
+
+func vectorJSON(v []float32) []any {
+	row := make([]any, len(v))
+	for i, f := range v {
+		row[i] = floatNumber(float64(f))
+	}
+	return row
+}
+
+// changeEmbedders moves vectors between documents and stores when embedders are
+// added or removed.
+func (ix *Index) changeEmbedders(before, after []embedder) {
+	for _, e := range before {
+		if slices.ContainsFunc(after, func(a embedder) bool { return a.name == e.name }) {
+			continue
+		}
+		if s := ix.vectors[e.name]; s != nil {
+			for docid, emb := range s.docs {
+				d := ix.docs[docid]
+				if len(emb.vectors) == 0 || emb.regenerate {
+					continue
+				}
+				vectors, _ := d.body.get("_vectors")
+				o, ok := vectors.(*object)
+				if !ok {
+					o = &object{}
+				}
+				o.set(e.name, emb.json())
+				d.body.set("_vectors", o)
+				ix.fieldID("_vectors")
+				ix.sortFields(d.body)
+			}
+		}
+		delete(ix.vectors, e.name)
+	}
+	for _, d := range ix.docs {
+		if d == nil {
+			continue
+		}
+		if _, ok := d.body.get("_vectors"); !ok {
+			continue
+		}
+		c := &change{id: d.id, docid: d.docid, body: d.body}
+		taken, err := ix.takeVectors(c)
+		if err != nil {
+			continue
+		}
+		for name, emb := range taken {
+			ix.vectorsOf(name).docs[d.docid] = emb
+		}
+	}
+}
+
+// neighbour is a document and its distance from a vector.
+type neighbour struct {
+	docid    uint32
+	distance float32
+}
+
+// nearest sorts the documents of a set by their distance from a vector. A
+// document with several vectors is listed once for each.
+func (ix *Index) nearest(e *embedder, target []float32, limit int, within docSet) []neighbour {
+	if e.binary {
+		target = slices.Clone(target)
+		quantize(target)
+	}
+	var found []neighbour
+	byRank := map[int][]neighbour{}
+	for docid, emb := range ix.embeddingsOf(e.name) {
+		if !within.has(docid) {
+			continue
+		}
+		for rank, v := range emb.vectors {
+			byRank[rank] = append(byRank[rank], neighbour{docid, cosineDistance(v, target)})
+		}
+	}
+	for _, l := range byRank {
+		slices.SortFunc(l, compareNeighbours)
+		found = append(found, l[:min(limit, len(l))]...)
+	}
+	sortNeighbours(found)
+	return found
+}
+
+func sortNeighbours(l []neighbour) { slices.SortStableFunc(l, compareNeighbours) }
+
+func compareNeighbours(a, b neighbour) int {
+	if c := cmp.Compare(a.distance, b.distance); c != 0 {
+		return c
+	}
+	return cmp.Compare(a.docid, b.docid)
+}
+
+// cosineDistance is between 0, the same direction, and 1, the opposite one. It
+// is computed in single precision, as similarities are shown to the last digit.
+func cosineDistance(a, b []float32) float32 {
+	norms := vectorNorm(a) * vectorNorm(b)
+	if norms <= 1.1920929e-7 {
+		return 0
+	}
+	cos := max(-1, min(1, dot(a, b)/norms))
+	return (1 - cos) / 2
+}
+
+func dot(a, b []float32) float32 {
+	var s float32
+	for i := range min(len(a), len(b)) {
+		p := a[i] * b[i]
+		s += p
+	}
+	return s
+}
+
+func vectorNorm(a []float32) float32 { return float32(math.Sqrt(float64(dot(a, a)))) }
+
+// vectorF32 is a vector written with the digits of single precision.
+func vectorF32(v []float32) []any {
+	row := make([]any, len(v))
+	for i, f := range v {
+		row[i] = number{formatFloatBits(float64(f), 32), float64(f)}
+	}
+	return row
+}
