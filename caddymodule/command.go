@@ -1,0 +1,134 @@
+package caddymodule
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	caddycmd "github.com/caddyserver/caddy/v2/cmd"
+	"github.com/spf13/cobra"
+
+	"github.com/miroir-gateway/miroir/miroircore/api"
+)
+
+func init() {
+	caddycmd.RegisterCommand(caddycmd.Command{
+		Name:  "miroir",
+		Short: "Shows the fleet behind a running server",
+		Long: `Shows the Meilisearch fleet behind a running server. It asks Caddy's admin
+endpoint, which must be reachable: on its usual address, or on the one that
+--address names or the configuration file given with --config.`,
+		CobraFunc: func(cmd *cobra.Command) {
+			cmd.PersistentFlags().String("address", "", "The address of the admin endpoint")
+			cmd.PersistentFlags().StringP("config", "c", "", "The configuration file that tells the address")
+			cmd.PersistentFlags().StringP("adapter", "a", "", "The adapter of that file")
+			cmd.AddCommand(statusCommand())
+		},
+	})
+}
+
+func statusCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "status [--json]",
+		Short: "Shows groups, nodes and what is wrong with them",
+		Long: `Shows the state of the fleet, one line a node, and what is wrong with it.
+With --json it prints what /_miroir/topology answers. It ends with status 1
+when the server cannot be asked or some shard cannot be read.`,
+		Args: cobra.NoArgs,
+	}
+	cmd.Flags().Bool("json", false, "Print JSON")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		cmd.SilenceUsage = true // from here on no error is one of usage
+		return runStatus(cmd.OutOrStdout(), caddycmd.Flags{FlagSet: cmd.Flags()})
+	}
+	return cmd
+}
+
+func runStatus(out io.Writer, flags caddycmd.Flags) error {
+	body, err := askAdmin(flags, statusPath)
+	if err != nil {
+		return err
+	}
+	var report api.Report
+	if err := json.Unmarshal(body, &report); err != nil {
+		return fmt.Errorf("reading the answer: %w", err)
+	}
+	if flags.Bool("json") {
+		_, err = out.Write(body)
+	} else {
+		err = printStatus(out, &report)
+	}
+	if err == nil && report.Status == statusUnavailable {
+		err = errors.New("some shard has no copy that can be read")
+	}
+	return err
+}
+
+// statusUnavailable is the status of a fleet in which some shard has no copy
+// that can be read.
+const statusUnavailable = "unavailable"
+
+// maxReport bounds what is read from the admin endpoint.
+const maxReport = 64 << 20
+
+func askAdmin(flags caddycmd.Flags, path string) ([]byte, error) {
+	address, err := caddycmd.DetermineAdminAPIAddress(flags.String("address"), nil, flags.String("config"), flags.String("adapter"))
+	if err != nil {
+		return nil, fmt.Errorf("finding the admin endpoint: %w", err)
+	}
+	answer, err := caddycmd.AdminAPIRequest(address, http.MethodGet, path, nil, nil)
+	if err != nil {
+		return nil, fmt.Errorf("asking %s: %w", address, err)
+	}
+	defer answer.Body.Close()
+	return io.ReadAll(io.LimitReader(answer.Body, maxReport))
+}
+
+// printStatus shows a report to people.
+func printStatus(out io.Writer, report *api.Report) error {
+	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(t, "fleet\t%s\n", report.Status)
+	fmt.Fprintf(t, "version\t%s\n", orDash(report.Version))
+	fmt.Fprintf(t, "copies\t%d in each of %d groups\n\n", report.Copies, len(report.Groups))
+	fmt.Fprintln(t, "GROUP\tNODE\tSTATUS\tSINCE\tVERSION\tSHARDS\tOUTBOX\tADDRESS\tLAST ERROR")
+	for _, g := range report.Groups {
+		for _, n := range g.Nodes {
+			fmt.Fprintln(t, strings.Join([]string{
+				g.ID, n.ID, n.Status, since(n.Since), orDash(n.Version),
+				strconv.Itoa(n.Shards), strconv.Itoa(n.Outbox), n.Address, orDash(n.LastError),
+			}, "\t"))
+		}
+	}
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	for i, problem := range report.Problems {
+		if i == 0 {
+			fmt.Fprintln(out)
+		}
+		if _, err := fmt.Fprintf(out, "! %s\n", problem); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func orDash(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
+}
+
+func since(at *time.Time) string {
+	if at == nil || at.IsZero() {
+		return "-"
+	}
+	return at.UTC().Format(time.RFC3339)
+}
