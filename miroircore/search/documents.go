@@ -80,9 +80,8 @@ func (p *page) prepare() *meili.Error {
 		if err != nil {
 			return documentSortError(err)
 		}
-		err = filter.CheckSort(criteria, filter.SortRules{Code: "invalid_document_sort", Sortable: p.ix.Settings.Sortable(),
-			RankingRules: []string{"sort"}})
-		if err != nil {
+		rules := filter.SortRules{Code: "invalid_document_sort", Sortable: p.ix.Settings.Sortable(), Displayed: displayed(p.ix.Settings)}
+		if err := filter.CheckSort(criteria, rules); err != nil {
 			return err
 		}
 		p.sort = criteria

@@ -74,7 +74,11 @@ func (r *Reader) FacetSearch(ctx context.Context, call Call, ix *index.Index, q 
 // checkFacetName refuses attributes that clients may not search the values of,
 // though nodes would let them.
 func checkFacetName(ix *index.Index, name string) *meili.Error {
-	if _, f, ok := rule(ix, name); ok && f.FacetSearch && !strings.HasPrefix(name, hidden.Prefix) || !ix.Settings.FacetSearch() {
+	if !ix.Settings.FacetSearch() {
+		return nil // which the node refuses by itself
+	}
+	rule, _ := settings.MatchFilterable(ix.Settings.Filterable(), name)
+	if rule != nil && rule.FacetSearch && !strings.HasPrefix(name, hidden.Prefix) {
 		return nil
 	}
 	list, some := patterns(ix, true, false)

@@ -142,11 +142,9 @@ func (p *prepared) checkSort() *meili.Error {
 	if err != nil {
 		return err
 	}
-	for _, c := range criteria {
-		p.geo = p.geo || c.Geo != nil
-	}
+	p.geo = slices.ContainsFunc(p.client.Sort, func(s string) bool { return strings.HasPrefix(strings.TrimSpace(s), "_geoPoint(") })
 	return filter.CheckSort(criteria, filter.SortRules{Index: p.ix.UID, Code: "invalid_search_sort",
-		Sortable: p.ix.Settings.Sortable(), RankingRules: p.ix.Settings.RankingRules()})
+		Sortable: p.ix.Settings.Sortable(), Displayed: p.displayed, RankingRules: p.ix.Settings.RankingRules()})
 }
 
 // patterns lists the filterable patterns as messages do, of which those of
@@ -169,21 +167,11 @@ func patterns(ix *index.Index, facetSearch, all bool) (list []string, some bool)
 	return slices.Compact(list), some
 }
 
-// rule is the first filterable rule that an attribute falls under.
-func rule(ix *index.Index, attribute string) (at int, f settings.Filterable, ok bool) {
-	for i, f := range ix.Settings.Filterable() {
-		for _, pattern := range f.Patterns {
-			if settings.Match(pattern, attribute) {
-				return i, f, true
-			}
-		}
-	}
-	return 0, settings.Filterable{}, false
-}
-
+// filterable reports whether a client may filter by an attribute or count its
+// values.
 func filterable(ix *index.Index, attribute string) bool {
-	_, f, ok := rule(ix, attribute)
-	return ok && (f.Equality || f.Comparison || f.FacetSearch) && !strings.HasPrefix(attribute, hidden.Prefix)
+	rule, _ := settings.MatchFilterable(ix.Settings.Filterable(), attribute)
+	return rule != nil && (rule.Equality || rule.Comparison || rule.FacetSearch) && !strings.HasPrefix(attribute, hidden.Prefix)
 }
 
 func checkFacets(ix *index.Index, facets []string) *meili.Error {

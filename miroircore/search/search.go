@@ -63,7 +63,43 @@ func (r *Reader) run(ctx context.Context, call Call, p *prepared) (*result, *mei
 		out.passed(g.parts[0].answer)
 		return out, nil
 	}
-	return out, out.merged()
+	return r.combine(ctx, call, out)
+}
+
+// combine puts the nodes' answers together. On an error it releases them.
+func (r *Reader) combine(ctx context.Context, call Call, out *result) (*result, *meili.Error) {
+	if err := out.merged(); err != nil {
+		out.release()
+		return nil, err
+	}
+	if err := r.recount(ctx, call, out); err != nil {
+		out.release()
+		return nil, err
+	}
+	return out, nil
+}
+
+// recount corrects totals and facets of a search with a score threshold. A
+// server stops once its page is full, and then has not met the hits below the
+// threshold that it would take off the count; each shard, of which the page
+// holds but a part, has met its own.
+func (r *Reader) recount(ctx context.Context, call Call, out *result) *meili.Error {
+	p := out.p
+	if p.client.RankingScoreThreshold == nil || p.paged || p.to == 0 || len(out.hits) < p.to-p.from {
+		return nil
+	}
+	all := *p
+	all.merge.RankingScoreThreshold, all.merge.Limit = nil, 0
+	g, err := r.gather(ctx, call, all.mergeQuestion())
+	if err != nil {
+		return err
+	}
+	defer g.release()
+	out.total = 0
+	for _, a := range g.answers() {
+		out.total += max(a.Total, 0)
+	}
+	return out.addFacets(g.answers())
 }
 
 // wholeNode reports whether some node may answer for the index by itself.
@@ -122,7 +158,7 @@ func (o *result) passed(a *hit.Answer) {
 	}
 }
 
-// merged puts the nodes' answers together. On an error it releases them.
+// merged puts the nodes' answers together.
 func (o *result) merged() *meili.Error {
 	answers := o.g.answers()
 	w := o.p.mergeWindow()
@@ -137,7 +173,6 @@ func (o *result) merged() *meili.Error {
 		o.semantic = semanticHits(o.hits)
 	}
 	if err := o.addFacets(answers); err != nil {
-		o.release()
 		return err
 	}
 	switch {

@@ -110,8 +110,7 @@ func (r *Reader) collect(ctx context.Context, call Call, p *prepared) (*result, 
 	if err != nil {
 		return nil, err
 	}
-	out := &result{p: p, g: g, semantic: -1}
-	return out, out.merged()
+	return r.combine(ctx, call, &result{p: p, g: g, semantic: -1})
 }
 
 // mergeQuestion is the search in the form whose answers can be merged, even if
