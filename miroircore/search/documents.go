@@ -28,8 +28,9 @@ type page struct {
 	q    *request.DocumentsFetch
 	sort []filter.Sort
 	want hit.Want
-	// fields are what nodes are asked for, nil for all.
-	fields []string
+	// asked are the client's fields, fields what nodes that have a part are asked
+	// for; nil means all.
+	asked, fields []string
 	ids    map[int][]string // by shard; nil where no ids were given
 }
 
@@ -119,6 +120,7 @@ func (p *page) extend() {
 			asked = append(asked, name)
 		}
 	}
+	p.asked = asked
 	p.fields = append(slices.Clone(asked), hidden.VersionField)
 	for _, s := range p.sort {
 		name := s.Attr
@@ -136,16 +138,22 @@ func (p *page) body(leg plan.Leg, whole bool) []byte {
 	type body struct {
 		Offset          int             `json:"offset"`
 		Limit           int             `json:"limit"`
-		Fields          []string        `json:"fields,omitempty"`
+		Fields          *[]string       `json:"fields,omitempty"`
 		RetrieveVectors bool            `json:"retrieveVectors,omitempty"`
-		IDs             []string        `json:"ids,omitempty"`
+		IDs             *[]string       `json:"ids,omitempty"`
 		Filter          json.RawMessage `json:"filter,omitempty"`
 		Sort            []string        `json:"sort,omitempty"`
 	}
 	q := p.q
-	b := body{Limit: saturated(q.Offset, q.Limit), Fields: p.fields, RetrieveVectors: q.RetrieveVectors, Sort: q.Sort}
+	b := body{Limit: saturated(q.Offset, q.Limit), RetrieveVectors: q.RetrieveVectors, Sort: q.Sort}
+	if p.fields != nil {
+		b.Fields = &p.fields
+	}
 	if whole {
 		b.Offset, b.Limit = q.Offset, q.Limit
+		if p.asked != nil {
+			b.Fields = &p.asked
+		}
 	}
 	if q.Limit == 0 {
 		b.Limit = 0
@@ -154,18 +162,16 @@ func (p *page) body(leg plan.Leg, whole bool) []byte {
 	if p.ids == nil {
 		narrow = shardFilter(leg, p.ix.Shards)
 	} else {
-		b.IDs = []string{}
+		ids := []string{}
 		for _, shard := range leg.Shards.Shards() {
-			b.IDs = append(b.IDs, p.ids[shard]...)
+			ids = append(ids, p.ids[shard]...)
 		}
+		b.IDs = &ids
 	}
 	b.Filter = joinFilters(q.Filter, narrow)
 	out, err := json.Marshal(b)
 	if err != nil { // raw members were validated when the request was read
 		panic(err)
-	}
-	if p.ids != nil && len(b.IDs) == 0 { // an empty list asks for no document, a missing one for all
-		out = append(out[:len(out)-1], `,"ids":[]}`...)
 	}
 	return out
 }

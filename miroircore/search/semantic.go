@@ -247,6 +247,7 @@ type similar struct {
 	lists  []merge.List
 	outs   []*result
 	total  int
+	self   bool // the document itself is among those counted
 }
 
 func (s *similar) release() {
@@ -284,8 +285,12 @@ func (s *similar) add(ctx context.Context, vector []float32) *meili.Error {
 	}
 	s.outs = append(s.outs, out)
 	near := make([]*hit.Hit, 0, len(out.hits))
+	s.self = s.self || vector == nil
 	for _, h := range out.hits {
-		if h.Semantic() && idText(h.ID()) != s.q.ID {
+		switch {
+		case idText(h.ID()) == s.q.ID:
+			s.self = true
+		case h.Semantic():
 			near = append(near, h)
 		}
 	}
@@ -311,12 +316,16 @@ func (s *similar) finish(start time.Time) *Answer {
 		}
 		dst = c.Hit.Append(dst)
 	}
+	total := s.total
+	if s.self {
+		total--
+	}
 	took := s.r.o.Now().Sub(start)
 	dst = hit.AppendString(append(dst, `],"id":`...), q.ID)
 	dst = appendInt(dst, `,"processingTimeMs":`, int(took.Milliseconds()))
 	dst = appendInt(dst, `,"limit":`, q.Limit)
 	dst = appendInt(dst, `,"offset":`, q.Offset)
-	dst = appendInt(dst, `,"estimatedTotalHits":`, min(max(s.total-1, 0), most))
+	dst = appendInt(dst, `,"estimatedTotalHits":`, min(max(total, 0), most))
 	a := &Answer{Status: http.StatusOK, Body: append(dst, '}'), Degraded: first.g.degraded(), Nodes: len(first.g.parts)}
 	s.r.o.Metrics.Merged("similar", a.Nodes, took)
 	return a
