@@ -188,6 +188,9 @@ func didYouMean(sent string, accepted []string) string {
 	return "did you mean `" + best + "`? "
 }
 
+// Distance counts the edits between two texts; swapping neighbours is one edit.
+func Distance(a, b string) int { return distance([]rune(a), []rune(b)) }
+
 // distance is the Damerau-Levenshtein distance, where edits may follow swaps.
 func distance(a, b []rune) int {
 	far := len(a) + len(b)

@@ -115,3 +115,35 @@ func (v *Value) AppendJSON(dst []byte) []byte {
 
 // JSON gives the value as the server writes it.
 func (v *Value) JSON() json.RawMessage { return v.AppendJSON(nil) }
+
+// BoolValue makes a boolean's value.
+func BoolValue(b bool) Value {
+	if b {
+		return Value{Kind: Bool, num: 1}
+	}
+	return Value{Kind: Bool}
+}
+
+// UintValue makes an integer's value.
+func UintValue(n uint64) Value { return Value{Kind: Integer, num: n} }
+
+// FloatValue makes a float's value.
+func FloatValue(f float64) Value { return Value{Kind: Float, num: math.Float64bits(f)} }
+
+// ListValue makes the value of an array of strings.
+func ListValue(list ...string) Value {
+	v := Value{Kind: Array, Elems: make([]Value, len(list))}
+	for i, s := range list {
+		v.Elems[i] = StringValue(s)
+	}
+	return v
+}
+
+// List gives the strings of an array of strings; it is never nil.
+func (v *Value) List() []string {
+	list := make([]string, len(v.Elems))
+	for i := range v.Elems {
+		list[i] = v.Elems[i].Text
+	}
+	return list
+}
