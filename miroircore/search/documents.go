@@ -31,7 +31,7 @@ type page struct {
 	// asked are the client's fields, fields what nodes that have a part are asked
 	// for; nil means all.
 	asked, fields []string
-	ids    map[int][]string // by shard; nil where no ids were given
+	ids           map[int][]string // by shard; nil where no ids were given
 }
 
 // Documents answers a request for a page of documents.

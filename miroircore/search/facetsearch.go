@@ -45,10 +45,17 @@ func (r *Reader) FacetSearch(ctx context.Context, call Call, ix *index.Index, q 
 		return nil, err
 	}
 	defer g.release()
-	hits, err := joinFacetHits(g, ix, q.FacetName)
+	hits, err := joinFacetHits(g)
+	if err == nil && ix.Settings.Distinct() != "" {
+		hits, err = r.countOnce(ctx, call, ix, q, tenant, hits)
+	}
 	if err != nil {
 		return nil, err
 	}
+	if len(g.parts) > 1 || ix.Settings.Distinct() != "" {
+		order(hits, ix.Settings.SortFacetValuesBy(q.FacetName) == "count")
+	}
+	hits = hits[:min(len(hits), ix.Settings.MaxValuesPerFacet())]
 	dst := append(make([]byte, 0, 256+48*len(hits)), `{"facetHits":[`...)
 	for i, h := range hits {
 		if i > 0 {
@@ -101,16 +108,13 @@ type facetHit struct {
 }
 
 // joinFacetHits adds up the counts of values that several nodes have.
-func joinFacetHits(g *gathered, ix *index.Index, facet string) ([]facetHit, *meili.Error) {
+func joinFacetHits(g *gathered) ([]facetHit, *meili.Error) {
 	var all []facetHit
 	at := make(map[string]int)
 	for _, p := range g.parts {
 		var hits []facetHit
 		if err := json.Unmarshal(p.answer.Bytes(p.answer.FacetHits), &hits); err != nil {
 			return nil, meili.NewError("internal", "reading facet hits: %v", err)
-		}
-		if len(g.parts) == 1 {
-			return hits[:min(len(hits), ix.Settings.MaxValuesPerFacet())], nil
 		}
 		for _, h := range hits {
 			h.norm = hit.Normalize(h.Value)
@@ -122,17 +126,51 @@ func joinFacetHits(g *gathered, ix *index.Index, facet string) ([]facetHit, *mei
 			all = append(all, h)
 		}
 	}
-	count := ix.Settings.SortFacetValuesBy(facet) == "count"
-	slices.SortFunc(all, func(a, b facetHit) int {
+	return all, nil
+}
+
+// order puts facet hits in the order that the settings want.
+func order(hits []facetHit, byCount bool) {
+	slices.SortFunc(hits, func(a, b facetHit) int {
 		switch {
-		case count && a.Count != b.Count:
+		case byCount && a.Count != b.Count:
 			return b.Count - a.Count
-		case count:
+		case byCount:
 			return strings.Compare(b.norm, a.norm)
 		}
 		return strings.Compare(a.norm, b.norm)
 	})
-	return all[:min(len(all), ix.Settings.MaxValuesPerFacet())], nil
+}
+
+// countOnce counts facet hits as an index with a distinct attribute does: of
+// the documents that share its value one alone counts. Nodes have no such
+// attribute in their settings, and a facet search cannot name one, so a search
+// counts.
+func (r *Reader) countOnce(ctx context.Context, call Call, ix *index.Index, q *request.FacetSearch, tenant json.RawMessage, hits []facetHit) ([]facetHit, *meili.Error) {
+	one := 1
+	search := request.Search{Q: q.Q, Vector: q.Vector, Media: q.Media, Hybrid: q.Hybrid, Filter: q.Filter, AttributesToSearchOn: q.AttributesToSearchOn,
+		RankingScoreThreshold: q.RankingScoreThreshold, Locales: q.Locales, Facets: []string{q.FacetName}, AttributesToRetrieve: []string{}}
+	defaults(&search)
+	search.Page, search.HitsPerPage = &one, &one
+	if q.MatchingStrategy != "" {
+		search.MatchingStrategy = q.MatchingStrategy
+	}
+	p, err := r.prepare(ix, &search, tenant)
+	if err != nil {
+		return nil, err
+	}
+	out, err := r.collect(ctx, call, p)
+	if err != nil {
+		return nil, err
+	}
+	defer out.release()
+	kept := hits[:0]
+	for _, h := range hits {
+		if h.Count = out.facets.Count(q.FacetName, h.norm); h.Count > 0 {
+			kept = append(kept, h)
+		}
+	}
+	return kept, nil
 }
 
 // facetSearchBody writes a facet search for a node.

@@ -155,6 +155,16 @@ func (f *Facets) Values(name string) int {
 	return 0
 }
 
+// Count is how many documents have a field's value, given in its normalised form.
+func (f *Facets) Count(name, value string) int {
+	if to := f.fields[name]; to != nil {
+		if i, ok := to.at[value]; ok {
+			return to.values[i].count
+		}
+	}
+	return 0
+}
+
 // Render says how facets are shown.
 type Render struct {
 	// Max is how many values a field shows at most.
