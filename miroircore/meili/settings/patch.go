@@ -15,10 +15,10 @@ type Patch struct {
 
 func newPatch() *Patch { return &Patch{values: make(slots, len(fields))} }
 
-// patchFields reads the settings object.
+// patchFields reads the settings object; it is made with the table of settings.
 var patchFields *decode.Fields[slots]
 
-func init() {
+func readPatch() *decode.Fields[slots] {
 	list := make([]decode.Field[slots], len(fields))
 	for i := range fields {
 		list[i] = decode.Field[slots]{Name: fields[i].key, Code: fields[i].code, Read: func(s *slots, in decode.In) *meili.Error {
@@ -27,7 +27,7 @@ func init() {
 			return err
 		}}
 	}
-	patchFields = decode.NewFields(list...)
+	return decode.NewFields(list...)
 }
 
 // Parse reads the body of a change of several settings.

@@ -74,6 +74,7 @@ func init() {
 		defaults[i] = mustRead(f.usual)
 	}
 	usual = newSettings(defaults)
+	patchFields = readPatch()
 }
 
 // mustRead reads JSON written in this package.
