@@ -316,6 +316,7 @@ func TestIdenticalSearchesUnderWayShareOneAnswer(t *testing.T) {
 				}
 				uids.Store(m.RequestUID, true)
 			})
+			synctest.Wait() // so that the first is the one that runs the search
 		}
 		wg.Go(func() { s.search(context.Background(), Call{}, `{"q":"y"}`) })
 		synctest.Wait()
