@@ -136,6 +136,16 @@ func (j *Journal) append(durable bool, records []Record) *Ticket {
 	return &Ticket{journal: j, batch: b}
 }
 
+// Written waits until the append was given to the system, so that it can be read
+// and outlives this process, if not the machine.
+func (t *Ticket) Written() error {
+	if t.err != nil {
+		return t.err
+	}
+	<-t.batch.done
+	return t.batch.err
+}
+
 // Durable waits until the append is on the disk. Its error means that nothing
 // of the append will be found after a restart.
 func (t *Ticket) Durable() error {

@@ -25,7 +25,7 @@ type stray struct {
 	queue         *queue
 	firstOp       uint64
 	number        int
-	after         uint32 // it is a task with a higher uid, if any
+	base          *Mark // it is a newer task than this one, if any
 	until, nextAt time.Time
 }
 
@@ -190,11 +190,8 @@ func (n *Node) noteStray(q *queue, group []*item, base *Mark) {
 	if !group[0].step.Metadata {
 		return
 	}
-	s := stray{queue: q, firstOp: group[0].step.Op, number: group[0].step.Number,
+	s := stray{queue: q, base: base, firstOp: group[0].step.Op, number: group[0].step.Number,
 		until: time.Now().Add(strayTime), nextAt: time.Now().Add(strayPause)}
-	if base != nil {
-		s.after = base.UID
-	}
 	n.strays = append(n.strays, s)
 	n.watch()
 }
@@ -213,7 +210,7 @@ func (n *Node) findStrays() {
 	n.strays[i].nextAt = now.Add(strayPause)
 	s := n.strays[i]
 	n.mutex.Unlock()
-	tasks, err := n.tasksAfter(&Mark{UID: s.after}, s.queue.index)
+	tasks, err := n.tasksAfter(s.base, s.queue.index)
 	if err != nil {
 		return
 	}

@@ -1,0 +1,41 @@
+package write
+
+import (
+	"github.com/miroir-gateway/miroir/miroircore/meili"
+	"github.com/miroir-gateway/miroir/miroircore/write/journal"
+)
+
+// Cancel gives up the operation of a task that no node has been sent, and says
+// whether it did: such an operation will never be sent. Operations that a node
+// may have are not cancelled, since replicas would not agree about it.
+func (w *Writer) Cancel(taskUID uint32) bool {
+	w.mutex.Lock()
+	o := w.byTask[taskUID]
+	if o == nil || o.state != sequenced || !o.durable || o.canceling {
+		w.mutex.Unlock()
+		return false
+	}
+	o.canceling = true
+	w.mutex.Unlock()
+	end := finish{Status: meili.StatusCanceled, At: w.opts.Now()}
+	err := w.journal.AppendSync(journal.Record{Kind: journal.Finished, Op: o.op, Body: must(end)},
+		journal.Record{Kind: journal.Closed, Op: o.op}).Durable()
+	w.mutex.Lock()
+	o.canceling = false
+	if err != nil {
+		w.mutex.Unlock()
+		w.log.Error("a cancelation could not be stored", "task", taskUID, "error", err)
+		w.advance(o.Indexes)
+		return false
+	}
+	o.state = finished
+	o.outcome = end
+	w.forget(o)
+	delete(w.ops, o.op)
+	delete(w.byTask, taskUID)
+	close(o.ended)
+	w.mutex.Unlock()
+	o.payload.discard()
+	w.wg.Go(func() { w.advance(o.Indexes) }) // it calls the task table, which may be waiting for this
+	return true
+}

@@ -1,0 +1,265 @@
+package write
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"time"
+
+	"github.com/miroir-gateway/miroir/miroircore/write/outbox"
+)
+
+const lagTick = 50 * time.Millisecond
+
+// Readable reports whether a node may be read for an index, by its physical
+// name: it is up and known to be itself, nothing is out of order there, its
+// settings are the committed ones, and it is not more than MaxLag behind. A copy
+// that is the last one of some shard stays readable while it is merely behind.
+func (w *Writer) Readable(id, physical string) bool {
+	if !w.opts.NodeUp(id) {
+		return false
+	}
+	w.mutex.Lock()
+	defer w.mutex.Unlock()
+	if w.inOrder(id, physical) {
+		return true
+	}
+	return w.lastCopy(id, physical)
+}
+
+// inOrder says whether nothing speaks against reading the node. It is called
+// with the mutex held.
+func (w *Writer) inOrder(id, physical string) bool {
+	if st := w.out[place{id, physical}]; st != nil && (st.drift || len(st.behind) > 0) {
+		return false
+	}
+	return w.box(id).InOrder(physical)
+}
+
+// lastCopy says whether the node is itself, but behind, and holds a shard that
+// no node in order holds. It is called with the mutex held.
+func (w *Writer) lastCopy(id, physical string) bool {
+	if s := w.box(id).State(); s.Suspect || s.RolledBack || s.Stale {
+		return false
+	}
+	ix, ok := w.opts.Catalog.ByPhysical(physical)
+	if !ok {
+		return false
+	}
+	mine := len(w.behind(id, physical))
+	for _, t := range holders(ix.Placement, everyShard(ix.Shards)) {
+		if t.Node != id {
+			continue
+		}
+		for _, s := range t.Shards {
+			best := true
+			for _, g := range ix.Placement.Groups {
+				for _, other := range g.Shards[s] {
+					if other == id || !w.opts.NodeUp(other) {
+						continue
+					}
+					state := w.box(other).State()
+					usable := !state.Suspect && !state.RolledBack && !state.Stale
+					if usable && (w.inOrder(other, physical) || len(w.behind(other, physical)) < mine) {
+						best = false
+					}
+				}
+			}
+			if best {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func (w *Writer) behind(id, physical string) map[uint64]bool {
+	if st := w.out[place{id, physical}]; st != nil {
+		return st.behind
+	}
+	return nil
+}
+
+// mayRead says whether a task has to wait for the node. It is called with the
+// mutex held.
+func (w *Writer) mayRead(id, physical string, shards []int) bool {
+	if !w.opts.NodeUp(id) {
+		return false
+	}
+	return w.inOrder(id, physical) || len(shards) > 0 && w.lastCopy(id, physical)
+}
+
+func (w *Writer) standing(p place) *standing {
+	st := w.out[p]
+	if st == nil {
+		st = &standing{behind: make(map[uint64]bool)}
+		w.out[p] = st
+	}
+	return st
+}
+
+// watchLag takes nodes that are too far behind out of the covering sets, and
+// looks again at operations whose nodes went away or came back.
+func (w *Writer) watchLag() {
+	ticker := time.NewTicker(lagTick)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-w.ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		for _, o := range w.late() {
+			w.review(o)
+		}
+	}
+}
+
+// late marks the nodes that are behind and gives the operations under way.
+func (w *Writer) late() []*operation {
+	now, limit := w.opts.Now(), w.opts.MaxLag()
+	w.mutex.Lock()
+	defer w.mutex.Unlock()
+	var open []*operation
+	for _, o := range w.ops {
+		if o.state < dispatched {
+			continue
+		}
+		if o.state < finished {
+			open = append(open, o)
+		}
+		for i := range o.bind.Targets {
+			t := &o.bind.Targets[i]
+			if t.over() {
+				continue
+			}
+			for _, s := range t.Shards {
+				if first := o.firstAt[s]; !first.IsZero() && now.Sub(first) >= limit {
+					w.standing(place{t.Node, o.bind.Physical}).behind[o.op] = true
+				}
+			}
+		}
+	}
+	return open
+}
+
+// checkSettings reads the settings of an index back from every node that
+// applied a change and takes those that differ from the rest out of the covering
+// sets.
+func (w *Writer) checkSettings(o *operation) {
+	counts := make(map[string]int)
+	digests := make(map[string]string)
+	w.mutex.Lock()
+	var ids []string
+	for i := range o.bind.Targets {
+		if o.bind.Targets[i].applied() {
+			ids = append(ids, o.bind.Targets[i].Node)
+		}
+	}
+	w.mutex.Unlock()
+	for _, id := range ids {
+		client, ok := w.opts.Nodes(id)
+		if !ok {
+			continue
+		}
+		ctx, cancel := context.WithTimeout(w.ctx, 10*time.Second)
+		raw, err := client.Settings(ctx, o.bind.Physical)
+		cancel()
+		if err != nil {
+			w.Suspect(id)
+			continue
+		}
+		digests[id] = digest(raw)
+		counts[digests[id]]++
+	}
+	best := ""
+	for d, n := range counts {
+		if n > counts[best] || n == counts[best] && d < best {
+			best = d
+		}
+	}
+	w.mutex.Lock()
+	defer w.mutex.Unlock()
+	for id, d := range digests {
+		p := place{id, o.bind.Physical}
+		if d != best {
+			w.log.Error("the settings of an index differ on a node", "node", id, "index", o.bind.Physical)
+			w.standing(p).drift = true
+		} else if st := w.out[p]; st != nil {
+			st.drift = false
+			w.forgetStanding(p)
+		}
+	}
+}
+
+// digest is a hash of a JSON text that does not depend on the order of names.
+func digest(raw json.RawMessage) string {
+	var v any
+	if err := json.Unmarshal(raw, &v); err != nil {
+		return "unreadable"
+	}
+	sum := sha256.Sum256(must(v))
+	return hex.EncodeToString(sum[:])
+}
+
+// Drifted says that an index on a node does not have the committed settings, or
+// has them again. A node that has drifted is not read.
+func (w *Writer) Drifted(id, physical string, drifted bool) {
+	w.mutex.Lock()
+	defer w.mutex.Unlock()
+	w.standing(place{id, physical}).drift = drifted
+	w.forgetStanding(place{id, physical})
+}
+
+// NodeState gives what the writer knows of a node.
+func (w *Writer) NodeState(id string) outbox.State {
+	w.mutex.Lock()
+	b := w.box(id)
+	w.mutex.Unlock()
+	return b.State()
+}
+
+// Rebuilt says that the copies on a node were made anew after its outbox was
+// given up or its disk was put back: it takes part again.
+func (w *Writer) Rebuilt(id string) {
+	w.mutex.Lock()
+	delete(w.stale, id)
+	delete(w.marks, id)
+	b := w.box(id)
+	w.mutex.Unlock()
+	b.Revive()
+}
+
+// Delivery is how far one node is with one task.
+type Delivery struct {
+	Node     string  `json:"node"`
+	Steps    int     `json:"steps"`
+	Enqueued int     `json:"enqueued"`
+	Done     int     `json:"done"`
+	Error    *string `json:"error,omitempty"`
+	Gone     bool    `json:"gone,omitempty"`
+}
+
+// Deliveries tells how far each node is with a task that has not ended
+// everywhere.
+func (w *Writer) Deliveries(taskUID uint32) []Delivery {
+	w.mutex.Lock()
+	defer w.mutex.Unlock()
+	list := []Delivery{}
+	for _, o := range w.ops {
+		if o.Task != taskUID || o.bind == nil {
+			continue
+		}
+		for i := range o.bind.Targets {
+			t := &o.bind.Targets[i]
+			d := Delivery{Node: t.Node, Steps: len(t.steps), Enqueued: t.sent, Done: t.done, Gone: t.gone}
+			if t.refusal != nil {
+				text := t.refusal.Error()
+				d.Error = &text
+			}
+			list = append(list, d)
+		}
+	}
+	return list
+}

@@ -1,0 +1,121 @@
+package write
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+
+	"github.com/miroir-gateway/miroir/miroircore/index"
+	"github.com/miroir-gateway/miroir/miroircore/meili"
+	"github.com/miroir-gateway/miroir/miroircore/meili/settings"
+	"github.com/miroir-gateway/miroir/miroircore/write/outbox"
+)
+
+// changeSettings changes the settings of an index.
+type changeSettings struct {
+	Raw   json.RawMessage `json:"raw"`
+	Reset bool            `json:"reset,omitempty"` // it does not make the index
+	patch *settings.Patch
+}
+
+// Settings proposes a change of settings to every node and puts it in force when
+// they have it.
+func (w *Writer) Settings(ctx context.Context, call Call, uid string, patch *settings.Patch) (*Receipt, *meili.Error) {
+	return w.settings(ctx, call, uid, &changeSettings{Raw: patch.Raw(), patch: patch})
+}
+
+// ResetSettings is Settings for the routes that delete settings, which make no
+// index.
+func (w *Writer) ResetSettings(ctx context.Context, call Call, uid string, patch *settings.Patch) (*Receipt, *meili.Error) {
+	return w.settings(ctx, call, uid, &changeSettings{Raw: patch.Raw(), Reset: true, patch: patch})
+}
+
+func (w *Writer) settings(ctx context.Context, call Call, uid string, a *changeSettings) (*Receipt, *meili.Error) {
+	return w.submit(ctx, call, w.new(kindSettings, meili.TypeSettingsUpdate, a, a.patch.Details(), uid))
+}
+
+func (a *changeSettings) manner(w *Writer, o *operation) manner {
+	return w.whether(o.Indexes[0], ordered)
+}
+
+func (a *changeSettings) bind(w *Writer, o *operation) (*binding, error) {
+	uid := o.Indexes[0]
+	if a.patch == nil {
+		patch, err := settings.Parse(a.Raw)
+		if err != nil {
+			return &binding{Failure: err}, nil
+		}
+		a.patch = patch
+	}
+	ix, ok := w.opts.Catalog.Get(uid)
+	logical := settings.Default()
+	var b *binding
+	switch {
+	case ok:
+		b, logical = onIndex(ix), ix.Settings
+		b.Version = ix.SettingsVersion
+	case a.Reset || !o.Create:
+		return &binding{Failure: meili.IndexNotFound(uid)}, nil
+	default:
+		var err error
+		if b, err = w.making(uid); err != nil {
+			return nil, err
+		}
+	}
+	next, failure := a.patch.Apply(logical)
+	if failure == nil {
+		failure = index.CheckSettings(next)
+	}
+	if failure != nil {
+		b.Failure = failure
+		return b, nil
+	}
+	b.Settings = next.Raw()
+	if ok {
+		b.Targets = everyNode(w.opts.Topology(), ix.Placement, ix.Shards)
+	}
+	return b, nil
+}
+
+func (a *changeSettings) steps(_ *Writer, o *operation, _ *target) []*outbox.Step {
+	logical := settings.Default()
+	if o.bind.Settings != nil {
+		if next, err := settings.FromRaw(o.bind.Settings); err == nil {
+			logical = next
+		}
+	}
+	if o.bind.New != nil {
+		return creation(o, logical, "")
+	}
+	return []*outbox.Step{o.request(0, http.MethodPatch, indexPath(o.bind.Physical, "/settings"),
+		meili.TypeSettingsUpdate, index.Physical(logical))}
+}
+
+func (a *changeSettings) commit(w *Writer, o *operation) (json.RawMessage, error) {
+	w.checkSettings(o)
+	if o.bind.New != nil {
+		if err := w.make(o, ""); err != nil {
+			return nil, err
+		}
+	}
+	ix, ok := w.opts.Catalog.ByPhysical(o.bind.Physical)
+	if !ok || ix.SettingsVersion > o.bind.Version && o.bind.New == nil {
+		return o.Details, nil // done before a restart
+	}
+	next, err := settings.FromRaw(o.bind.Settings)
+	if err != nil {
+		return nil, err
+	}
+	_, err = w.opts.Catalog.SetSettings(ix.UID, next, w.opts.Now())
+	return o.Details, err
+}
+
+func (a *changeSettings) failed(o *operation) json.RawMessage { return o.Details }
+
+// commitFailed keeps the index that a change which cannot be applied has made.
+func (a *changeSettings) commitFailed(w *Writer, o *operation) error {
+	if o.bind.New == nil || o.outcome.Error != o.bind.Failure {
+		return nil
+	}
+	return w.make(o, "")
+}
