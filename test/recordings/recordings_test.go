@@ -4,6 +4,7 @@ import (
 	"os"
 	"testing"
 
+	"github.com/miroir-gateway/miroir/test/minimeili"
 	"github.com/miroir-gateway/miroir/test/recordings"
 )
 
@@ -14,7 +15,9 @@ type target struct {
 }
 
 func targets() []target {
-	var all []target
+	all := []target{{"minimeili", func(t *testing.T) string {
+		return minimeili.Run(t, minimeili.WithMasterKey(recordings.MasterKey), minimeili.WithDumpDir(t.TempDir())).URL()
+	}}}
 	if binary := os.Getenv(realBinary); binary != "" {
 		all = append(all, target{"meilisearch", func(t *testing.T) string { return startReal(t, binary) }})
 	}
