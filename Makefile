@@ -1,0 +1,73 @@
+# Everything here needs Go and nothing else. `make help` lists what there is.
+
+SHELL := /usr/bin/env bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+GOLANGCI_VERSION := v2.15.0
+TAGS := nobadger,nomysql,nopgx
+
+# Without cgo the server and the tests share one build cache; only the race
+# detector needs it.
+export CGO_ENABLED ?= 0
+
+# What is run with the race detector: all that starts goroutines of its own.
+RACED := ./miroircore/... ./caddymodule/... ./test/integration/...
+
+.PHONY: help
+help: ## list the targets
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## make bin/miroir: Caddy with Miroir, from the pins of xcaddy.json
+	go run ./deploy/build
+
+.PHONY: demo
+demo: build ## start four nodes and Miroir, load Go's documentation, lose a node; leaves it running
+	go run ./test/demo
+
+.PHONY: test
+test: build ## run all tests, the concurrent ones with the race detector
+	CGO_ENABLED=1 go test -race -tags $(TAGS) -timeout 15m $(RACED)
+	go test -tags $(TAGS) -timeout 15m $$(go list ./... | grep -vE '/(miroircore|caddymodule|test/integration)(/|$$)')
+
+.PHONY: faults
+faults: build ## run the state machines and fault tests for longer
+	MIROIR_FAULTS=1 CGO_ENABLED=1 go test -race -tags $(TAGS) -timeout 60m -count 1 $(RACED) -rapid.checks=1024
+
+.PHONY: bench
+bench: build ## print the figures that have targets; some need MEILISEARCH_BIN
+	go test -tags $(TAGS) -run '^$$' -bench . -benchmem ./test/bench/...
+
+.PHONY: parity
+parity: build ## compare searches through Miroir with one server, query by query
+	go test -tags $(TAGS) -count 1 -v ./test/parity/...
+
+.PHONY: fuzz
+fuzz: ## fuzz the Caddyfile for a minute
+	@go test -list FuzzCaddyfile ./caddymodule | grep -q '^FuzzCaddyfile$$'
+	go test -tags $(TAGS) -run '^$$' -fuzz '^FuzzCaddyfile$$' -fuzztime 1m ./caddymodule
+
+.PHONY: lint
+lint: bin/tools/golangci-lint-$(GOLANGCI_VERSION) ## check formatting, style and the project's own rules
+	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); exit 1; }
+	go vet -tags $(TAGS) ./...
+	$< run --build-tags $(TAGS) ./...
+	go test -count 1 .
+
+bin/tools/golangci-lint-$(GOLANGCI_VERSION):
+	GOBIN=$(CURDIR)/bin/tools go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
+	mv bin/tools/golangci-lint $@
+
+.PHONY: fmt
+fmt: ## format Go files and the example Caddyfile
+	gofmt -w $$(git ls-files '*.go')
+	bin/miroir fmt --overwrite Caddyfile.example
+
+.PHONY: golden
+golden: ## write what the good Caddyfile fixtures adapt to into them
+	go test ./caddymodule -run TestGoodCaddyfiles -update
+
+.PHONY: clean
+clean: ## remove what was built
+	rm -rf bin dist demo-data
