@@ -104,7 +104,7 @@ type stand struct {
 	ix    *index.Index
 }
 
-func newStand(t *testing.T, groups [][]string, copies int, change func(*Options)) *stand {
+func newStand(t testing.TB, groups [][]string, copies int, change func(*Options)) *stand {
 	t.Helper()
 	logical, err := settings.FromRaw(json.RawMessage(`{}`))
 	if err != nil {

@@ -8,7 +8,9 @@ import (
 	"reflect"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/miroir-gateway/miroir/miroircore/hidden"
 	"github.com/miroir-gateway/miroir/miroircore/index"
@@ -223,3 +225,41 @@ func TestVectorsAreSearchedAsOnOneServer(t *testing.T) {
 		}
 	}
 }
+
+func TestDeepPagesAreThoseOfOneServer(t *testing.T) {
+	for _, bin := range binaries() {
+		f := newFleet(t, bin, [][]string{{"a", "b", "c"}}, 1)
+		f.loadCorpus(1500)
+		fetched := 0
+		f.reader.o.Metrics = countLegs{&fetched}
+		bodies := []string{
+			`{"offset":900,"limit":20}`, `{"offset":990,"limit":50}`, `{"q":"the","offset":300,"limit":10,"showRankingScore":true,"showRankingScoreDetails":true}`,
+			`{"page":40,"hitsPerPage":10,"attributesToRetrieve":["title","score"],"facets":["topic"]}`, `{"offset":400,"attributesToRetrieve":[]}`,
+			`{"offset":300,"sort":["score:desc"],"attributesToRetrieve":["id","_geo.lat"],"showRankingScore":true}`,
+			`{"offset":250,"distinct":"day","limit":5}`, `{"offset":5000}`,
+		}
+		for _, body := range bodies {
+			want, got, _ := f.answers(body)
+			delete(want, "estimatedTotalHits") // of a distinct search it depends on how far the server went
+			delete(got, "estimatedTotalHits")
+			if v := verdict(want, got); v != "same" {
+				t.Errorf("%s: %s differs\n want %.900v\n got  %.900v", body, v, want[v], got[v])
+			}
+		}
+		if fetched < 6*len(bodies)-12 {
+			t.Errorf("%d requests: the pages were not read in two phases", fetched)
+		}
+	}
+}
+
+type countLegs struct{ n *int }
+
+var legsMu sync.Mutex
+
+func (c countLegs) Leg(string, string, time.Duration) {
+	legsMu.Lock()
+	defer legsMu.Unlock()
+	*c.n++
+}
+func (countLegs) Extra(string)                      {}
+func (countLegs) Merged(string, int, time.Duration) {}

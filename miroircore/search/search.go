@@ -54,6 +54,11 @@ func (r *Reader) run(ctx context.Context, call Call, p *prepared) (*result, *mei
 	if p.federated {
 		return r.collect(ctx, call, p)
 	}
+	if r.deep(p) {
+		if out, err := r.inTwo(ctx, call, p); out != nil || err != nil {
+			return out, err
+		}
+	}
 	g, err := r.gather(ctx, call, p.question())
 	if err != nil {
 		return nil, err
@@ -140,6 +145,8 @@ type result struct {
 	whole    *hit.Answer     // of the node that answered alone
 	vector   json.RawMessage // of the query, where it was embedded for this search
 	also     *result         // whose hits are used too
+	// documents are those of the hits, where they were read after the ranks.
+	documents []*hit.Hit
 }
 
 func (o *result) release() {
@@ -241,11 +248,11 @@ func (r *Reader) finish(call Call, o *result, start time.Time) *Answer {
 	} else {
 		dst = append(dst, `{"hits":[`...)
 	}
-	for i, h := range o.hits {
+	for i := range o.hits {
 		if i > 0 {
 			dst = append(dst, ',')
 		}
-		dst = h.Append(dst)
+		dst = o.appendHit(dst, i)
 	}
 	a := &Answer{Status: http.StatusOK, Degraded: o.g.degraded(), Nodes: len(o.g.parts), total: o.total}
 	a.Retries = o.g.asked - a.Nodes
