@@ -202,7 +202,11 @@ func (s *FacetSearch) AppendJSON(dst []byte) []byte {
 // without what is at its default.
 func (s *Similar) AppendJSON(dst []byte) []byte {
 	w := object(dst)
-	w.str("id", &s.ID)
+	if s.ID != "" {
+		w.str("id", &s.ID)
+	} else if s.sentID != nil {
+		w.raw("id", s.sentID.JSON())
+	}
 	w.number("offset", s.Offset, 0)
 	w.number("limit", s.Limit, DefaultLimit)
 	w.raw("filter", s.Filter)

@@ -271,7 +271,8 @@ var deleteFields = decode.NewFields(decode.Field[json.RawMessage]{
 	Read: func(f *json.RawMessage, in decode.In) *meili.Error { *f = in.Value.JSON(); return nil },
 })
 
-// ParseDeleteByFilter reads the filter of the documents to delete; its syntax is checked.
+// ParseDeleteByFilter reads the filter of the documents to delete. Its syntax is
+// checked; whether features it needs are on, filter.Expr.Allowed tells.
 func ParseDeleteByFilter(body []byte) (json.RawMessage, *meili.Error) {
 	raw, err := parse[json.RawMessage](body, deleteFields, nil)
 	if err != nil {
@@ -282,6 +283,10 @@ func ParseDeleteByFilter(body []byte) (json.RawMessage, *meili.Error) {
 
 // needFilter refuses a filter that says nothing or is no filter.
 func needFilter(raw json.RawMessage) *meili.Error {
+	if string(raw) == "null" {
+		return meili.NewError("invalid_document_filter",
+			"Invalid syntax for the filter parameter: `expected String, Array, found: null`.")
+	}
 	expr, err := filter.ParseAs("invalid_document_filter", raw)
 	if err == nil && expr == nil {
 		err = meili.NewError("invalid_document_filter", "Sending an empty filter is forbidden.")

@@ -71,23 +71,30 @@ var similarFields = decode.NewFields(
 		Read: option(func(s *Similar) **float64 { return &s.RankingScoreThreshold }, readThreshold)},
 )
 
-// ParseSimilar reads the body of a search for similar documents.
+// ParseSimilar reads the body of a search for similar documents. It leaves what
+// the id is to CheckID.
 func ParseSimilar(body []byte) (*Similar, *meili.Error) {
 	s, err := parse(body, similarFields, Similar{Limit: DefaultLimit})
-	if err != nil {
-		return nil, err
-	}
-	return s.withID(s.sentID)
+	return s.withID(), err
 }
 
-// withID fills in the id, which is looked at when all fields have been read.
-func (s *Similar) withID(id *decode.Value) (*Similar, *meili.Error) {
-	var ok bool
-	if s.ID, ok = documentID(id); !ok {
-		return nil, meili.NewError("invalid_similar_id", "Invalid value at `.id`: %s", meili.DocumentIDMessage(string(id.JSON())))
+// withID fills in the id, if what was sent can be one.
+func (s *Similar) withID() *Similar {
+	if s != nil {
+		if id, ok := documentID(s.sentID); ok {
+			s.ID = id
+		}
 	}
-	s.sentID = nil
-	return s, nil
+	return s
+}
+
+// CheckID refuses what cannot be a document's id. The server does so once it
+// knows that the index and the embedder exist, and that the filter is good.
+func (s *Similar) CheckID() *meili.Error {
+	if _, ok := documentID(s.sentID); ok {
+		return nil
+	}
+	return meili.NewError("invalid_similar_id", "Invalid value at `.id`: %s", meili.DocumentIDMessage(string(s.sentID.JSON())))
 }
 
 var similarQueryFields = decode.NewFields(
@@ -115,11 +122,9 @@ var similarQueryFields = decode.NewFields(
 		Read: option(func(s *Similar) **float64 { return &s.RankingScoreThreshold }, paramThreshold)},
 )
 
-// ParseSimilarQuery reads the query string of a search for similar documents.
+// ParseSimilarQuery reads the query string of a search for similar documents. It
+// leaves what the id is to CheckID.
 func ParseSimilarQuery(rawQuery string) (*Similar, *meili.Error) {
 	s, err := parseQuery(rawQuery, similarQueryFields, Similar{Limit: DefaultLimit})
-	if err != nil {
-		return nil, err
-	}
-	return s.withID(s.sentID)
+	return s.withID(), err
 }

@@ -49,7 +49,7 @@ func readPattern(in decode.In, dst *string) *meili.Error {
 		return err
 	}
 	if !validPattern(*dst) {
-		return in.Invalid("`" + *dst + "` is not a valid index uid pattern. Index uid patterns can be an integer or a " +
+		return in.Invalid("`" + strings.TrimSuffix(*dst, "*") + "` is not a valid index uid pattern. Index uid patterns can be an integer or a " +
 			"string containing only alphanumeric characters, hyphens (-), underscores (_), and optionally end with a star (*).")
 	}
 	return nil

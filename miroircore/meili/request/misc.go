@@ -155,7 +155,11 @@ func parseSize(text string) (size uint64, wrong string) {
 	}
 	number := text[:end]
 	if _, fraction, ok := strings.Cut(number, "."); end == 0 || ok && (fraction == "" || strings.Contains(fraction, ".")) {
-		return 0, "the character '" + firstRune(text[end:]) + "' is not a number"
+		wrong := firstRune(text[end:])
+		if wrong == "" {
+			wrong = "."
+		}
+		return 0, "the character '" + wrong + "' is not a number"
 	}
 	value, _ := new(big.Rat).SetString(number) // digits and at most one point
 	unit := strings.TrimLeft(text[end:], " ")
@@ -180,13 +184,13 @@ func parseUnit(unit string) (factor uint64, wrong string) {
 	rest := unit[1:]
 	switch {
 	case power == 0:
-		return 0, "the character '" + firstRune(unit) + "' is incorrect ('B', 'K', 'M', 'G', 'T', 'P', 'E' or no character is expected)"
+		return 0, "the character '" + firstRune(unit) + "' is incorrect ('B', 'K', 'M', 'G', 'T', 'P', 'E' or no character or no character is expected)"
 	case rest == "" || rest == "B":
 		return uint64(math.Pow10(3 * power)), ""
 	case rest == "i" || rest == "iB":
 		return 1 << (10 * power), ""
 	}
-	return 0, "the character '" + firstRune(rest) + "' is incorrect (no character is expected)"
+	return 0, "the character '" + firstRune(rest) + "' is incorrect ('B', 'b' or no character or no character is expected)"
 }
 
 var fieldsFields = decode.NewFields(

@@ -294,7 +294,13 @@ func (v *server) handleIndex(s *step, uid, route, query string, json func(func([
 			return v.search(uid, q, err)
 		})
 	case "POST facet-search":
-		return json(func(b []byte) *meili.Error { return second(request.ParseFacetSearch(b)) })
+		return json(func(b []byte) *meili.Error {
+			q, err := request.ParseFacetSearch(b)
+			if err != nil {
+				return err
+			}
+			return second(filter.Parse(q.Filter))
+		})
 	case "GET similar":
 		return second(request.ParseSimilarQuery(query))
 	case "POST similar":
@@ -314,7 +320,14 @@ func (v *server) handleIndex(s *step, uid, route, query string, json func(func([
 	case "POST documents/delete-batch":
 		return json(func(b []byte) *meili.Error { return second(request.ParseDeleteBatch(b)) })
 	case "POST documents/delete":
-		return json(func(b []byte) *meili.Error { return second(request.ParseDeleteByFilter(b)) })
+		return json(func(b []byte) *meili.Error {
+			raw, err := request.ParseDeleteByFilter(b)
+			if err != nil {
+				return err
+			}
+			e, _ := filter.Parse(raw)
+			return e.Allowed(v.features)
+		})
 	case "POST documents/edit":
 		return json(func(b []byte) *meili.Error {
 			if _, err := request.ParseEdit(b); err != nil {
@@ -390,8 +403,16 @@ func (v *server) fetch(uid string, d *request.DocumentsFetch, err *meili.Error) 
 	if err != nil {
 		return err
 	}
+	const sortCode = "invalid_document_sort"
+	sorts, err := filter.ParseSortAs(sortCode, d.Sort)
+	if err != nil {
+		return err
+	}
 	e, err := filter.ParseAs("invalid_document_filter", d.Filter)
 	if err != nil {
+		return err
+	}
+	if err := filter.CheckSort(sorts, filter.SortRules{Code: sortCode, Sortable: v.index(uid).Sortable()}); err != nil {
 		return err
 	}
 	return e.Check(filter.Rules{Code: "invalid_document_filter", Filterable: v.index(uid).Filterable(),

@@ -118,7 +118,7 @@ type FacetSearch struct {
 
 // Similar asks for documents like one of the index.
 type Similar struct {
-	ID                      string
+	ID                      string // empty when what was sent cannot be one: see CheckID
 	Embedder                string
 	Offset                  int
 	Limit                   int

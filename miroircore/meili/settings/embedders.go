@@ -347,7 +347,10 @@ func complete(e decode.Value) decode.Value {
 	}
 	add("source", decode.StringValue(source))
 	if allowed, _ := status(source, "documentTemplate", alone); allowed && e.Get("indexingFragments") == nil {
-		add("documentTemplate", mustRead(`"`+defaultTemplate+`"`))
+		if e.Get("documentTemplate") == nil { // the limit goes with the template
+			e = with(e, "documentTemplate", mustRead(`"`+defaultTemplate+`"`), embedderOrder)
+			e = with(e, "documentTemplateMaxBytes", decode.UintValue(400), embedderOrder)
+		}
 		add("documentTemplateMaxBytes", decode.UintValue(400))
 	}
 	return e

@@ -112,7 +112,21 @@ func merge(old, change, back decode.Value) decode.Value {
 	return old
 }
 
-var typoBack, facetingBack = mustRead(typoDefault), mustRead(facetingDefault)
+var typoBack, facetingBack, chatBack = mustRead(typoDefault), mustRead(facetingDefault), mustRead(chatDefault)
+
+var chatOrder = strings.Fields("hybrid limit sort distinct matchingStrategy attributesToSearchOn rankingScoreThreshold")
+
+// applyChat merges search parameters too; null takes one away.
+func applyChat(old, change decode.Value) (decode.Value, *meili.Error) {
+	if sent := change.Get("searchParameters"); isSet(sent) {
+		merged := *old.Get("searchParameters")
+		for i := range sent.Members {
+			merged = with(merged, sent.Members[i].Name, sent.Members[i].Value, chatOrder)
+		}
+		change = with(change, "searchParameters", merged, nil)
+	}
+	return merge(old, change, chatBack), nil
+}
 
 func applyTypo(old, change decode.Value) (decode.Value, *meili.Error) {
 	back := &typoBack
@@ -120,12 +134,24 @@ func applyTypo(old, change decode.Value) (decode.Value, *meili.Error) {
 		merged := merge(*old.Get("minWordSizeForTypos"), *sizes, *back.Get("minWordSizeForTypos"))
 		change = with(change, "minWordSizeForTypos", merged, nil)
 	}
+	if words := change.Get("disableOnWords"); isSet(words) {
+		change = with(change, "disableOnWords", lowered(words.List()), nil)
+	}
 	result := merge(old, change, *back)
 	sizes := result.Get("minWordSizeForTypos")
 	if wrong := badWordSizes(sizes.Get("oneTypo"), sizes.Get("twoTypos")); wrong != "" {
 		return old, meili.NewError("invalid_settings_typo_tolerance", "%s", wrong)
 	}
 	return result, nil
+}
+
+// lowered gives words as the server remembers them: in lower case.
+func lowered(words []string) decode.Value {
+	for i := range words {
+		words[i] = strings.ToLower(words[i])
+	}
+	slices.Sort(words)
+	return decode.ListValue(slices.Compact(words)...)
 }
 
 // badWordSizes tells why two word sizes do not go together, if both are given.

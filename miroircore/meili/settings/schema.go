@@ -53,7 +53,7 @@ var fields = []field{
 	{key: "localizedAttributes", code: "localized_attributes", of: list(localized), usual: `null`, apply: applyLocalized},
 	{key: "facetSearch", code: "facet_search", of: boolean, usual: `true`},
 	{key: "prefixSearch", code: "prefix_search", of: enum("indexingTime", "disabled"), usual: `"indexingTime"`},
-	{key: "chat", code: "index_chat", of: chat, patch: true, usual: chatDefault, apply: mergeInto(chatDefault)},
+	{key: "chat", code: "index_chat", of: chat, patch: true, usual: chatDefault, apply: applyChat},
 }
 
 // places finds settings by key and by sub-route, defaults holds the settings'
