@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"slices"
 	"strings"
+
+	"github.com/miroir-gateway/miroir/miroircore/meili/settings"
 )
 
 // config is what the engine needs of an index's settings, in the forms it uses
@@ -12,6 +14,7 @@ type config struct {
 	searchable         []string // nil: every attribute
 	displayed          []string // nil: every attribute
 	filterable         []filterRule
+	filterRules        []settings.Filterable // the same, for checking filters
 	sortable           []string
 	rankingRules       []string
 	stopWords          map[string]bool
@@ -131,6 +134,7 @@ func parseConfig(raw []byte) (*config, error) {
 			return nil, err
 		}
 		c.filterable = append(c.filterable, rule)
+		c.filterRules = append(c.filterRules, settings.Filterable{Plain: rule.plain, Patterns: rule.patterns, FacetSearch: rule.facetSearch, Equality: rule.equality, Comparison: rule.comparison})
 	}
 	c.sortable = w.SortableAttributes
 	if w.RankingRules != nil {

@@ -14,6 +14,7 @@ func (ix *Index) configure(s *settings.Settings, cfg *config) *meili.Error {
 	ix.mu.Lock()
 	defer ix.mu.Unlock()
 	old := ix.cfg
+	before := ix.settings
 	ix.settings, ix.cfg = s, cfg
 	if cfg.usesPlaces() {
 		for _, d := range ix.docs {
@@ -21,14 +22,17 @@ func (ix *Index) configure(s *settings.Settings, cfg *config) *meili.Error {
 				continue
 			}
 			if err := checkPlace(d.id, d.body); err != nil {
-				ix.cfg = old
+				ix.settings, ix.cfg = before, old
 				return err
 			}
 		}
 		ix.fieldID("_geo.lat")
 		ix.fieldID("_geo.lng")
 	}
-	ix.changeEmbedders(old.embedders, cfg.embedders)
+	if err := ix.changeEmbedders(old.embedders, cfg.embedders); err != nil {
+		ix.settings, ix.cfg = before, old
+		return err
+	}
 	ix.reindex()
 	return nil
 }
@@ -88,7 +92,7 @@ func (c *change) merge(ix *Index, body *object, update bool) {
 	if c.body == nil {
 		c.body = &object{}
 		if old := ix.at(c.docid); old != nil && !c.missing {
-			c.body = ix.restored(old)
+			c.body = old.body
 		}
 	}
 	merged := &object{members: slices.Clone(c.body.members)}
@@ -118,6 +122,9 @@ func (ix *Index) apply(order []*change) *meili.Error {
 			return err
 		}
 	}
+	if err := ix.completeVectors(order, vectors); err != nil {
+		return err
+	}
 	for i, c := range order {
 		if c.body == nil {
 			continue
@@ -125,6 +132,35 @@ func (ix *Index) apply(order []*change) *meili.Error {
 		ix.sortFields(c.body)
 		ix.put(&document{id: c.id, docid: c.docid, body: c.body, size: len(appendValue(nil, c.body))})
 		ix.putVectors(c.docid, vectors[i])
+	}
+	return nil
+}
+
+// completeVectors keeps the vectors of documents that bring none, and fails when
+// some should have brought them.
+func (ix *Index) completeVectors(order []*change, vectors []docVectors) *meili.Error {
+	for i := range ix.cfg.embedders {
+		e := &ix.cfg.embedders[i]
+		if e.source != "userProvided" {
+			continue
+		}
+		first, lacking := "", 0
+		for j, c := range order {
+			if c.body == nil {
+				continue
+			}
+			if vectors[j] == nil {
+				vectors[j] = docVectors{}
+			}
+			if ix.keepVectors(c, vectors[j], e) {
+				if lacking++; lacking == 1 {
+					first = c.id
+				}
+			}
+		}
+		if lacking > 0 {
+			return ix.lackOfVectors(e, first, lacking)
+		}
 	}
 	return nil
 }
@@ -207,11 +243,6 @@ func (ix *Index) Edit(e *filter.Expr, function func(doc json.RawMessage) (json.R
 		}
 		if ix.primaryKey != "" && !equalValue(lookup(body, ix.primaryKey), lookup(d.body, ix.primaryKey)) {
 			return 0, 0, meili.NewError("internal", "Document editions cannot modify a document's primary key")
-		}
-		if _, ok := body.get("_vectors"); !ok {
-			if v, ok := ix.restored(d).get("_vectors"); ok {
-				body.set("_vectors", v)
-			}
 		}
 		order = append(order, &change{id: d.id, docid: docid, body: body})
 	}

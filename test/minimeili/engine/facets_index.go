@@ -261,9 +261,8 @@ func (r *facetReader) value(field string, onKey bool, v any) {
 	onKey = onKey && rule.filters()
 	switch v := v.(type) {
 	case number:
-		n := v.f + 0 // turns -0 into 0
-		if !slices.Contains(f.numbers, n) {
-			f.numbers = append(f.numbers, n)
+		if !slices.Contains(f.numbers, v.f) {
+			f.numbers = append(f.numbers, v.f)
 		}
 	case string:
 		if v != "" {

@@ -79,27 +79,6 @@ func (ix *Index) Fetch(r *request.DocumentsFetch) (*DocumentsResult, *meili.Erro
 	return out, nil
 }
 
-// ordered gives documents in the order of sort criteria, then of internal ids.
-func (ix *Index) ordered(set docSet, sorts []filter.Sort) ([]uint32, *meili.Error) {
-	var rules []rankingRule
-	for _, s := range sorts {
-		attr := s.Attr
-		if s.Geo != nil {
-			attr = "_geo"
-		}
-		if !ix.cfg.isSortable(attr) {
-			return nil, ix.notSortable(attr)
-		}
-		if s.Geo != nil {
-			rules = append(rules, &geoRule{target: *s.Geo, desc: s.Desc})
-		} else {
-			rules = append(rules, &sortRule{field: s.Attr, desc: s.Desc})
-		}
-	}
-	b := bucketSort{c: &searchContext{ix: ix}, rules: rules, distinct: -1, length: set.len()}
-	return b.run(set, nil).docs, nil
-}
-
 func (ix *Index) notSortable(attr string) *meili.Error {
 	names := slices.Sorted(slices.Values(ix.cfg.sortable))
 	if len(names) == 0 {

@@ -16,7 +16,7 @@ func (ix *Index) filtered(e *filter.Expr, code string, original bool) (docSet, *
 	if e == nil {
 		return ix.all.clone(), nil
 	}
-	rules := filter.Rules{Code: code, Filterable: ix.settings.Filterable(), Features: ix.features, Original: original}
+	rules := filter.Rules{Code: code, Filterable: ix.cfg.filterRules, Features: ix.features, Original: original}
 	if !original {
 		rules.Index = ix.uid
 	}

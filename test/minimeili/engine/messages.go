@@ -20,6 +20,14 @@ func (c *config) filterablePatterns(has func(filterRule) bool) []string {
 	return slices.Compact(out)
 }
 
+// shown are the displayed attributes as settings list them.
+func (c *config) shown() []string {
+	if c.displayed == nil {
+		return []string{"*"}
+	}
+	return c.displayed
+}
+
 // visible leaves out what displayedAttributes hides, and says so.
 func (c *config) visible(names []string) string {
 	hidden := false

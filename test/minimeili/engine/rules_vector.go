@@ -19,7 +19,7 @@ func (r *vectorRule) start(c *searchContext, universe docSet, q *queryGraph) {
 func (r *vectorRule) end() { r.query, r.queue = nil, nil }
 
 func (r *vectorRule) fill(c *searchContext, universe docSet) {
-	r.queue = c.ix.nearest(r.embedder, r.target, r.limit, universe)
+	r.queue = c.ix.nearest(r.embedder, r.target, r.limit, -1, universe)
 }
 
 func (r *vectorRule) next(c *searchContext, universe docSet) (bucket, bool) {

@@ -114,7 +114,7 @@ func (x *execution) once(kind searchKind, from, length int) (outcome, *meili.Err
 	if x.q.Q != nil && strings.TrimSpace(*x.q.Q) != "" && !x.kind.semantic {
 		graph, terms = x.readQuery(c, &universe)
 	}
-	if err := filter.CheckSort(x.sort, filter.SortRules{Index: ix.uid, Sortable: ix.visibleSortable(), RankingRules: ix.cfg.rankingRules}); err != nil {
+	if err := filter.CheckSort(x.sort, filter.SortRules{Index: ix.uid, Sortable: ix.cfg.sortable, Displayed: ix.cfg.shown(), RankingRules: ix.cfg.rankingRules}); err != nil {
 		return outcome{}, err
 	}
 	var out outcome
@@ -150,9 +150,6 @@ func (x *execution) once(kind searchKind, from, length int) (outcome, *meili.Err
 	}
 	return out, nil
 }
-
-// visibleSortable lists the sortable attributes for the message about a bad one.
-func (ix *Index) visibleSortable() []string { return ix.cfg.sortable }
 
 // readQuery parses the text and takes what it excludes out of the universe. It
 // gives no graph when nothing but exclusions is left.

@@ -72,15 +72,16 @@ func (ix *Index) Similar(r *request.Similar, within json.RawMessage) (*SimilarRe
 	return res, nil
 }
 
-// neighbours are the documents nearest to any of a document's embeddings.
+// neighbours are the documents nearest to any of a document's embeddings, each
+// compared with those of the same place in the other documents.
 func (ix *Index) neighbours(e *embedder, docid uint32, limit int, universe docSet) []neighbour {
 	emb := ix.embeddingsOf(e.name)[docid]
 	if emb == nil {
 		return nil
 	}
 	var out []neighbour
-	for _, v := range emb.vectors {
-		out = append(out, ix.nearest(e, v, limit, universe)...)
+	for rank, v := range emb.vectors {
+		out = append(out, ix.nearest(e, v, limit, rank, universe)...)
 	}
 	sortNeighbours(out)
 	return out

@@ -151,7 +151,11 @@ func formatFloatBits(f float64, bitSize int) string {
 		}
 		return s
 	}
-	return e[:i] + "e" + strconv.Itoa(exp)
+	sign := ""
+	if exp > 0 {
+		sign = "+"
+	}
+	return e[:i] + "e" + sign + strconv.Itoa(exp)
 }
 
 // displayFloat writes a float as the server does where it shows it as a plain

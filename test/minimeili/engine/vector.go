@@ -2,6 +2,7 @@ package engine
 
 import (
 	"cmp"
+	"fmt"
 	"math"
 	"slices"
 
@@ -14,6 +15,7 @@ type vectorStore struct{ docs map[uint32]*embeddings }
 // embeddings are a document's vectors for one embedder.
 type embeddings struct {
 	vectors    [][]float32
+	given      bool // vectors were named, if only to say that there are none
 	regenerate bool
 }
 
@@ -82,7 +84,7 @@ func (e *embedder) parse(id string, v any) (*embeddings, *meili.Error) {
 	bad := func(what string) *meili.Error {
 		return meili.NewError("invalid_vectors_type", "Bad embedder configuration in the document with id: `%s`. %s", id, what)
 	}
-	emb := &embeddings{}
+	emb := &embeddings{given: true}
 	switch t := v.(type) {
 	case nil:
 		return emb, nil
@@ -92,7 +94,7 @@ func (e *embedder) parse(id string, v any) (*embeddings, *meili.Error) {
 			return nil, bad("Missing field `._vectors." + e.name + ".regenerate`\n  - note: `._vectors." + e.name + "` must be an array of floats, an array of arrays of floats, or an object with field `regenerate`")
 		}
 		emb.regenerate, _ = regenerate.(bool)
-		v, _ = t.get("embeddings")
+		v, emb.given = t.get("embeddings")
 		if v == nil {
 			return emb, nil
 		}
@@ -130,6 +132,44 @@ func (e *embedder) parse(id string, v any) (*embeddings, *meili.Error) {
 
 func isString(v any) bool { _, ok := v.(string); return ok }
 
+// keepVectors completes what takeVectors took with what a document that exists
+// has: a document without _vectors keeps its own. It gives whether an embedder
+// lacks vectors that the document should have brought.
+func (ix *Index) keepVectors(c *change, taken docVectors, e *embedder) (lacks bool) {
+	emb := taken[e.name]
+	if c.missing {
+		return emb == nil || !emb.given && emb.regenerate
+	}
+	old := ix.embeddingsOf(e.name)[c.docid]
+	if emb != nil && emb.given || old == nil {
+		return emb == nil
+	}
+	if emb != nil && emb.regenerate {
+		return true
+	}
+	taken[e.name] = old
+	return emb == nil && old.regenerate && !sameContent(ix.docs[c.docid].body, c.body)
+}
+
+// sameContent compares documents without their vectors.
+func sameContent(a, b *object) bool {
+	a, b = &object{members: slices.Clone(a.members)}, &object{members: slices.Clone(b.members)}
+	a.remove("_vectors")
+	b.remove("_vectors")
+	return equalValue(a, b)
+}
+
+// lackOfVectors is the failure of a batch whose documents bring no vectors.
+func (ix *Index) lackOfVectors(e *embedder, first string, n int) *meili.Error {
+	others := ""
+	if n > 1 {
+		others = fmt.Sprintf(" and at least %d other document(s)", n-1)
+	}
+	return meili.NewError("vector_embedding_error", "While embedding documents for embedder `%[1]s`: no vectors provided for document `%[2]s`%[3]s\n"+
+		"- Note: `%[1]s` has `source: userProvided`, so documents must provide embeddings as an array in `_vectors.%[1]s`.\n"+
+		"- Hint: opt-out for a document with `_vectors.%[1]s: null`", e.name, first, others)
+}
+
 // putVectors stores what takeVectors took; embedders that got nothing forget the document.
 func (ix *Index) putVectors(docid uint32, taken docVectors) {
 	for _, e := range ix.cfg.embedders {
@@ -147,15 +187,27 @@ func (ix *Index) putVectors(docid uint32, taken docVectors) {
 	}
 }
 
-// quantize keeps the signs of a vector.
+// quantize keeps one bit of each number of a vector: whether it is positive.
 func quantize(v []float32) {
 	for i, f := range v {
 		if f > 0 {
 			v[i] = 1
 		} else {
-			v[i] = -1
+			v[i] = 0
 		}
 	}
+}
+
+// bitDistance is the share of bits that differ. Bits are stored by 64, and those
+// that are not used count.
+func bitDistance(a, b []float32) float32 {
+	differ := 0
+	for i := range min(len(a), len(b)) {
+		if a[i] != b[i] {
+			differ++
+		}
+	}
+	return float32(differ) / float32((len(a)+63)/64*64)
 }
 
 // mergeVectors merges the _vectors of an update into those of the document.
@@ -171,26 +223,6 @@ func mergeVectors(into *object, update any) any {
 		merged.set(m.key, m.value)
 	}
 	return merged
-}
-
-// restored is a document with its vectors put back, as one would send it.
-func (ix *Index) restored(d *document) *object {
-	body := &object{members: slices.Clone(d.body.members)}
-	vectors := &object{}
-	if v, ok := body.get("_vectors"); ok {
-		if o, ok := v.(*object); ok {
-			vectors.members = slices.Clone(o.members)
-		}
-	}
-	for _, e := range ix.cfg.embedders {
-		if emb, ok := ix.embeddingsOf(e.name)[d.docid]; ok {
-			vectors.set(e.name, emb.json())
-		}
-	}
-	if len(vectors.members) > 0 {
-		body.set("_vectors", vectors)
-	}
-	return body
 }
 
 // json is the explicit form of embeddings.
@@ -215,47 +247,94 @@ func vectorJSON(v []float32) []any {
 }
 
 // changeEmbedders moves vectors between documents and stores when embedders are
-// added or removed.
-func (ix *Index) changeEmbedders(before, after []embedder) {
-	for _, e := range before {
-		if slices.ContainsFunc(after, func(a embedder) bool { return a.name == e.name }) {
-			continue
-		}
-		if s := ix.vectors[e.name]; s != nil {
-			for docid, emb := range s.docs {
-				d := ix.docs[docid]
-				if len(emb.vectors) == 0 || emb.regenerate {
-					continue
-				}
-				vectors, _ := d.body.get("_vectors")
-				o, ok := vectors.(*object)
-				if !ok {
-					o = &object{}
-				}
-				o.set(e.name, emb.json())
-				d.body.set("_vectors", o)
-				ix.fieldID("_vectors")
-				ix.sortFields(d.body)
+// added or removed. Every document must have vectors for an embedder that is added.
+func (ix *Index) changeEmbedders(before, after []embedder) *meili.Error {
+	var brought []change
+	for i := range after {
+		if e := &after[i]; !slices.ContainsFunc(before, func(b embedder) bool { return b.name == e.name }) {
+			lacking, err := ix.vectorsFor(e)
+			if err != nil {
+				return err
+			}
+			if len(lacking) > 0 {
+				return ix.lackOfVectors(e, lacking[0], len(lacking))
 			}
 		}
-		delete(ix.vectors, e.name)
+	}
+	for _, e := range before {
+		if !slices.ContainsFunc(after, func(a embedder) bool { return a.name == e.name }) {
+			ix.returnVectors(e.name)
+		}
 	}
 	for _, d := range ix.docs {
 		if d == nil {
 			continue
 		}
-		if _, ok := d.body.get("_vectors"); !ok {
-			continue
-		}
-		c := &change{id: d.id, docid: d.docid, body: d.body}
-		taken, err := ix.takeVectors(c)
-		if err != nil {
-			continue
-		}
-		for name, emb := range taken {
-			ix.vectorsOf(name).docs[d.docid] = emb
+		if _, ok := d.body.get("_vectors"); ok {
+			brought = append(brought, change{id: d.id, docid: d.docid, body: d.body})
 		}
 	}
+	for i := range brought {
+		taken, err := ix.takeVectors(&brought[i])
+		if err != nil {
+			return err
+		}
+		for name, emb := range taken {
+			ix.vectorsOf(name).docs[brought[i].docid] = emb
+		}
+	}
+	return nil
+}
+
+// vectorsFor lists the documents that bring no vectors for an embedder.
+func (ix *Index) vectorsFor(e *embedder) (lacking []string, err *meili.Error) {
+	for _, d := range ix.docs {
+		if d == nil || e.source != "userProvided" {
+			continue
+		}
+		v, _ := d.body.get("_vectors")
+		o, _ := v.(*object)
+		if o == nil {
+			o = &object{}
+		}
+		entry, ok := o.get(e.name)
+		if !ok {
+			lacking = append(lacking, d.id)
+			continue
+		}
+		emb, err := e.parse(d.id, entry)
+		if err != nil {
+			return nil, err
+		}
+		if !emb.given && emb.regenerate {
+			lacking = append(lacking, d.id)
+		}
+	}
+	return lacking, nil
+}
+
+// returnVectors gives documents the vectors back that they brought for an
+// embedder that goes.
+func (ix *Index) returnVectors(name string) {
+	for docid, emb := range ix.embeddingsOf(name) {
+		if emb.regenerate {
+			continue
+		}
+		d := ix.docs[docid]
+		vectors, _ := d.body.get("_vectors")
+		o, ok := vectors.(*object)
+		if !ok {
+			o = &object{}
+		}
+		given := emb.json()
+		slices.Reverse(given.members)
+		o.set(name, given)
+		slices.SortFunc(o.members, func(a, b member) int { return cmp.Compare(a.key, b.key) })
+		d.body.set("_vectors", o)
+		ix.fieldID("_vectors")
+		ix.sortFields(d.body)
+	}
+	delete(ix.vectors, name)
 }
 
 // neighbour is a document and its distance from a vector.
@@ -265,22 +344,27 @@ type neighbour struct {
 }
 
 // nearest sorts the documents of a set by their distance from a vector. A
-// document with several vectors is listed once for each.
-func (ix *Index) nearest(e *embedder, target []float32, limit int, within docSet) []neighbour {
+// document with several vectors is listed once for each. rank, when not
+// negative, only looks at vectors of that place in their documents.
+func (ix *Index) nearest(e *embedder, target []float32, limit, rank int, within docSet) []neighbour {
+	distance := cosineDistance
 	if e.binary {
 		target = slices.Clone(target)
 		quantize(target)
+		distance = bitDistance
 	}
-	var found []neighbour
 	byRank := map[int][]neighbour{}
 	for docid, emb := range ix.embeddingsOf(e.name) {
 		if !within.has(docid) {
 			continue
 		}
-		for rank, v := range emb.vectors {
-			byRank[rank] = append(byRank[rank], neighbour{docid, cosineDistance(v, target)})
+		for i, v := range emb.vectors {
+			if rank < 0 || i == rank {
+				byRank[i] = append(byRank[i], neighbour{docid, distance(v, target)})
+			}
 		}
 	}
+	var found []neighbour
 	for _, l := range byRank {
 		slices.SortFunc(l, compareNeighbours)
 		found = append(found, l[:min(limit, len(l))]...)

@@ -1,0 +1,345 @@
+package rhai
+
+import (
+	"math"
+	"sort"
+	"strconv"
+	"strings"
+)
+
+// callExpr calls a function, or a method of a value.
+type callExpr struct {
+	name string
+	self expr // nil: a function
+	args []expr
+	safe bool // a method of () gives ()
+	at   place
+}
+
+func (e *callExpr) eval(m *machine, s *scope) (any, error) {
+	if err := m.tick(); err != nil {
+		return nil, err
+	}
+	args, err := m.all(e.args, s)
+	if err != nil {
+		return nil, err
+	}
+	if e.self != nil {
+		self, err := e.self.eval(m, s)
+		if err != nil {
+			return nil, err
+		}
+		if self == nil && e.safe {
+			return nil, nil
+		}
+		if o, ok := self.(*object); ok {
+			if f, ok := o.fields[e.name].(*closure); ok {
+				return m.call(f, args, e.at)
+			}
+		}
+		args = append([]any{self}, args...)
+	} else if v := s.find(e.name); v != nil {
+		if f, ok := v.value.(*closure); ok {
+			return m.call(f, args, e.at)
+		}
+	}
+	if f := m.functions[e.name]; f != nil && len(f.params) == len(args) {
+		return m.call(f, args, e.at)
+	}
+	return e.builtin(m, args)
+}
+
+func (e *callExpr) builtin(m *machine, args []any) (any, error) {
+	if len(args) > 0 {
+		switch self := args[0].(type) {
+		case *closure:
+			if e.name == "call" {
+				return m.call(self, args[1:], e.at)
+			}
+		case string:
+			if v, ok := stringMethod(e.name, self, args[1:]); ok {
+				return v, nil
+			}
+		case *array:
+			if v, ok, err := e.arrayMethod(m, self, args[1:]); ok || err != nil {
+				return v, err
+			}
+		case *object:
+			if v, ok := objectMethod(e.name, self, args[1:]); ok {
+				return v, nil
+			}
+		case int64, float64:
+			if v, ok := numberMethod(e.name, self, args[1:]); ok {
+				return v, nil
+			}
+		}
+		switch {
+		case e.name == "type_of" && len(args) == 1:
+			return typeName(args[0]), nil
+		case (e.name == "to_string" || e.name == "to_debug") && len(args) == 1:
+			if e.name == "to_debug" {
+				return debug(args[0]), nil
+			}
+			return text(args[0]), nil
+		case e.name == "print" || e.name == "debug":
+			return nil, nil
+		}
+	}
+	types := make([]string, len(args))
+	for i, a := range args {
+		types[i] = typeName(a)
+	}
+	return nil, e.at.fail("Function not found: %s (%s)", e.name, strings.Join(types, ", "))
+}
+
+func stringArg(args []any, i int) (string, bool) {
+	if i >= len(args) {
+		return "", false
+	}
+	s, ok := args[i].(string)
+	return s, ok
+}
+
+func intArg(args []any, i int) (int, bool) {
+	if i >= len(args) {
+		return 0, false
+	}
+	n, ok := args[i].(int64)
+	return int(n), ok
+}
+
+func stringMethod(name, self string, args []any) (any, bool) {
+	a, okA := stringArg(args, 0)
+	switch name {
+	case "len":
+		return int64(len([]rune(self))), true
+	case "to_upper", "make_upper":
+		return strings.ToUpper(self), true
+	case "to_lower", "make_lower":
+		return strings.ToLower(self), true
+	case "trim":
+		return strings.TrimSpace(self), true
+	case "is_empty":
+		return self == "", true
+	case "to_string":
+		return self, true
+	case "parse_int":
+		n, err := strconv.ParseInt(strings.TrimSpace(self), 10, 64)
+		return n, err == nil
+	case "parse_float":
+		f, err := strconv.ParseFloat(strings.TrimSpace(self), 64)
+		return f, err == nil
+	case "contains":
+		return strings.Contains(self, a), okA
+	case "starts_with":
+		return strings.HasPrefix(self, a), okA
+	case "ends_with":
+		return strings.HasSuffix(self, a), okA
+	case "index_of":
+		i := strings.Index(self, a)
+		if i > 0 {
+			i = len([]rune(self[:i]))
+		}
+		return int64(i), okA
+	case "split":
+		if len(args) == 0 {
+			return stringArray(strings.Fields(self)), true
+		}
+		return stringArray(strings.Split(self, a)), okA
+	case "sub_string":
+		return subString(self, args)
+	}
+	return nil, false
+}
+
+func stringArray(l []string) *array {
+	a := &array{}
+	for _, s := range l {
+		a.items = append(a.items, s)
+	}
+	return a
+}
+
+func subString(self string, args []any) (any, bool) {
+	runes := []rune(self)
+	start, ok := intArg(args, 0)
+	if start < 0 {
+		start = max(0, start+len(runes))
+	}
+	start = min(start, len(runes))
+	n := len(runes) - start
+	if length, ok := intArg(args, 1); ok {
+		n = min(n, max(0, length))
+	}
+	return string(runes[start : start+n]), ok
+}
+
+func (e *callExpr) arrayMethod(m *machine, self *array, args []any) (any, bool, error) {
+	switch e.name {
+	case "len":
+		return int64(len(self.items)), true, nil
+	case "is_empty":
+		return len(self.items) == 0, true, nil
+	case "push":
+		if len(args) == 1 {
+			self.items = append(self.items, copyOf(args[0]))
+			return nil, true, nil
+		}
+	case "pop", "shift":
+		return self.take(e.name == "pop"), true, nil
+	case "clear":
+		self.items = nil
+		return nil, true, nil
+	case "reverse":
+		for i, j := 0, len(self.items)-1; i < j; i, j = i+1, j-1 {
+			self.items[i], self.items[j] = self.items[j], self.items[i]
+		}
+		return nil, true, nil
+	case "sort":
+		sort.SliceStable(self.items, func(i, j int) bool {
+			v, err := binary("<", self.items[i], self.items[j], e.at)
+			return err == nil && v == true
+		})
+		return nil, true, nil
+	case "contains":
+		return len(args) == 1 && contains(self, args[0]), true, nil
+	case "index_of":
+		for i, v := range self.items {
+			if len(args) == 1 && equal(v, args[0]) {
+				return int64(i), true, nil
+			}
+		}
+		return int64(-1), true, nil
+	case "remove":
+		if i, ok := intArg(args, 0); ok && i >= 0 && i < len(self.items) {
+			v := self.items[i]
+			self.items = append(self.items[:i:i], self.items[i+1:]...)
+			return v, true, nil
+		}
+		return nil, true, nil
+	case "map", "filter", "all", "some":
+		if len(args) == 1 {
+			if f, ok := args[0].(*closure); ok {
+				return e.each(m, self, f)
+			}
+		}
+	}
+	return nil, false, nil
+}
+
+func (a *array) take(last bool) any {
+	if len(a.items) == 0 {
+		return nil
+	}
+	i := 0
+	if last {
+		i = len(a.items) - 1
+	}
+	v := a.items[i]
+	a.items = append(a.items[:i:i], a.items[i+1:]...)
+	return v
+}
+
+// each calls a function with every element.
+func (e *callExpr) each(m *machine, self *array, f *closure) (any, bool, error) {
+	out := &array{}
+	found := e.name == "all"
+	for _, item := range self.items {
+		v, err := m.call(f, []any{item}, e.at)
+		if err != nil {
+			return nil, false, err
+		}
+		switch {
+		case e.name == "map":
+			out.items = append(out.items, v)
+		case e.name == "filter" && v == true:
+			out.items = append(out.items, copyOf(item))
+		case e.name == "all":
+			found = found && v == true
+		case e.name == "some":
+			found = found || v == true
+		}
+	}
+	if e.name == "map" || e.name == "filter" {
+		return out, true, nil
+	}
+	return found, true, nil
+}
+
+func objectMethod(name string, self *object, args []any) (any, bool) {
+	key, ok := stringArg(args, 0)
+	switch name {
+	case "len":
+		return int64(len(self.fields)), true
+	case "is_empty":
+		return len(self.fields) == 0, true
+	case "keys":
+		return stringArray(self.keys()), true
+	case "values":
+		a := &array{}
+		for _, k := range self.keys() {
+			a.items = append(a.items, copyOf(self.fields[k]))
+		}
+		return a, true
+	case "contains":
+		return contains(self, key), ok
+	case "get":
+		return self.fields[key], ok
+	case "remove":
+		v := self.fields[key]
+		delete(self.fields, key)
+		return v, ok
+	case "clear":
+		clear(self.fields)
+		return nil, true
+	case "set":
+		if ok && len(args) == 2 {
+			self.fields[key] = copyOf(args[1])
+			return nil, true
+		}
+	case "mixin", "+=":
+		if o, ok := args[0].(*object); ok {
+			for k, v := range o.fields {
+				self.fields[k] = copyOf(v)
+			}
+			return nil, true
+		}
+	}
+	return nil, false
+}
+
+func numberMethod(name string, self any, args []any) (any, bool) {
+	f, _ := asFloat(self)
+	i, isInt := self.(int64)
+	switch name {
+	case "abs":
+		if isInt {
+			return max(i, -i), true
+		}
+		return math.Abs(f), true
+	case "to_int":
+		return int64(f), true
+	case "to_float":
+		return f, true
+	case "floor", "ceiling", "round", "int":
+		if isInt {
+			return i, true
+		}
+		return map[string]func(float64) float64{"floor": math.Floor, "ceiling": math.Ceil, "round": math.Round, "int": math.Trunc}[name](f), true
+	case "sqrt":
+		return math.Sqrt(f), true
+	case "min", "max":
+		if len(args) == 1 {
+			less, err := binary("<", self, args[0], place{})
+			if err == nil && (less == true) == (name == "min") {
+				return self, true
+			}
+			return args[0], err == nil
+		}
+	case "is_odd":
+		return i%2 != 0, isInt
+	case "is_even":
+		return i%2 == 0, isInt
+	}
+	return nil, false
+}
