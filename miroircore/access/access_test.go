@@ -24,7 +24,7 @@ import (
 const master = "masterKeyForTheTests0"
 
 // recordedAt is when the recorded tokens were sent.
-var recordedAt = time.Unix(1795469720, 0)
+var recordedAt = time.Unix(1795471948, 0)
 
 type world struct {
 	*access.Keys
