@@ -31,7 +31,7 @@ func (r *Reader) FacetSearch(ctx context.Context, call Call, ix *index.Index, q 
 	if err := checkFacetName(ix, q.FacetName); err != nil {
 		return nil, err
 	}
-	if err := r.checkFilter(ix, q.Filter, "invalid_search_filter", false); err != nil {
+	if err := r.checkFilter(ix, q.Filter, "invalid_search_filter", true); err != nil {
 		return nil, err
 	}
 	g, err := r.gather(ctx, call, &question{

@@ -16,6 +16,7 @@ type flightKey struct {
 	unavailable  string
 	metadata     bool
 	body, tenant string
+	name         string // of the index, where the answer tells it
 }
 
 // flights lets identical searches that are under way at the same time share

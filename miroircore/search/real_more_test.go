@@ -19,16 +19,26 @@ import (
 )
 
 // route runs a request on the one server and through the reader.
-func (f *fleet) route(path, body string) (want, got map[string]any, raw []byte) {
+func (f *fleet) route(path, body string) (want, got map[string]any, one, raw []byte) {
 	f.t.Helper()
-	_, one := f.single.call(http.MethodPost, path, body)
+	_, one = f.single.call(http.MethodPost, path, body)
 	a, err := f.read(path, body)
 	if err != nil {
 		raw, _ = json.Marshal(err)
 	} else {
 		raw = a.Body
 	}
-	return decode(f.t, one), decode(f.t, raw), raw
+	return decode(f.t, one), decode(f.t, raw), one, raw
+}
+
+// facetsOf is the text of an answer's facets, of which the order counts.
+func facetsOf(t *testing.T, raw []byte) string {
+	t.Helper()
+	var m struct{ FacetDistribution, FacetStats, FacetsByIndex json.RawMessage }
+	if err := json.Unmarshal(raw, &m); err != nil {
+		t.Fatal(err)
+	}
+	return string(m.FacetDistribution) + string(m.FacetStats) + string(m.FacetsByIndex)
 }
 
 func (f *fleet) read(path, body string) (*Answer, *meili.Error) {
@@ -77,7 +87,7 @@ func (f *fleet) resolve(uid string) (*index.Index, *meili.Error) {
 func (f *fleet) same(t *testing.T, path string, bodies ...string) {
 	t.Helper()
 	for _, body := range bodies {
-		want, got, raw := f.route(path, body)
+		want, got, one, raw := f.route(path, body)
 		for _, m := range []map[string]any{want, got} {
 			if results, ok := m["results"].([]any); ok {
 				for _, r := range results {
@@ -91,7 +101,7 @@ func (f *fleet) same(t *testing.T, path string, bodies ...string) {
 		if strings.Contains(string(raw), hidden.Prefix) && !strings.Contains(body, hidden.Prefix) {
 			t.Errorf("%s: a hidden field shows: %.300s", body, raw)
 		}
-		if !reflect.DeepEqual(want, got) {
+		if !reflect.DeepEqual(want, got) || facetsOf(t, one) != facetsOf(t, raw) {
 			a, _ := json.Marshal(want)
 			b, _ := json.Marshal(got)
 			t.Errorf("%s %s\n want %.1500s\n got  %.1500s", path, body, a, b)
@@ -147,7 +157,7 @@ func TestDocumentsAreReadAsFromOneServer(t *testing.T) {
 				`{"fields":["_miroir_shard"],"limit":2}`, `{"filter":"score > 25","limit":5}`, `{"filter":"nope = 1"}`,
 				`{"sort":["score:desc"],"limit":30}`, `{"sort":["title:asc","score:desc"],"fields":["id"],"offset":3}`, `{"sort":["price:asc"],"limit":120,"fields":["id","price"]}`,
 				`{"sort":["_geoPoint(1, 2):asc"],"limit":10}`, `{"sort":["topic:asc"]}`, `{"filter":["score > 5",["topic = fantasy","topic = travel"]],"sort":["day:asc"]}`)
-			want, got, _ := f.route("/indexes/books/documents/fetch", `{"ids":["1","5",77,"nope"],"fields":["id"]}`)
+			want, got, _, _ := f.route("/indexes/books/documents/fetch", `{"ids":["1","5",77,"nope"],"fields":["id"]}`)
 			if !reflect.DeepEqual(want, got) {
 				t.Errorf("by ids: want %v, got %v", want, got)
 			}
@@ -221,7 +231,7 @@ func TestVectorsAreSearchedAsOnOneServer(t *testing.T) {
 				`{"vector":[1,2],"hybrid":{"embedder":"m"}}`, `{"vector":[0.1,-0.4,0.7,0.2],"hybrid":{"embedder":"zz"}}`)
 			f.same(t, "/indexes/books/similar",
 				`{"id":3,"embedder":"m"}`, `{"id":3,"embedder":"m","limit":3,"filter":"kind = 1","showRankingScore":true,"attributesToRetrieve":["title"]}`,
-				`{"id":8,"embedder":"m"}`, `{"id":999,"embedder":"m"}`, `{"id":3,"embedder":"x"}`, `{"id":3,"embedder":"m","rankingScoreThreshold":0.8,"offset":2,"limit":5}`)
+				`{"id":8,"embedder":"m"}`, `{"id":999,"embedder":"m"}`, `{"id":3,"embedder":"m","filter":"nope = 1"}`, `{"id":3,"embedder":"m","limit":0}`, `{"id":3,"embedder":"m","showRankingScoreDetails":true,"retrieveVectors":true,"limit":2}`, `{"id":3,"embedder":"x"}`, `{"id":3,"embedder":"m","rankingScoreThreshold":0.8,"offset":2,"limit":5}`)
 		}
 	}
 }
@@ -263,3 +273,24 @@ func (c countLegs) Leg(string, string, time.Duration) {
 }
 func (countLegs) Extra(string)                      {}
 func (countLegs) Merged(string, int, time.Duration) {}
+
+func TestTheEdgesOfASearch(t *testing.T) {
+	for _, bin := range binaries() {
+		for _, copies := range []int{1, 2, 3} {
+			f := newFleet(t, bin, [][]string{{"a", "b", "c"}}, copies)
+			f.loadCorpus(1200)
+			f.same(t, "/indexes/books/search",
+				`{"page":0}`, `{"hitsPerPage":0}`, `{"page":0,"hitsPerPage":5}`, `{"limit":0}`, `{"limit":0,"facets":["topic"]}`, `{"offset":1001,"limit":5}`,
+				`{"page":400,"hitsPerPage":5}`, `{"page":200,"hitsPerPage":5,"q":""}`, `{"q":"gold","facets":[]}`, `{"q":"zzzz","facets":["topic","score"]}`,
+				`{"q":"⊰⊱","limit":3}`, `{"q":"gold","filter":""}`, `{"q":"gold","filter":[]}`, `{"filter":["score > 40","topic = travel"],"limit":5}`,
+				`{"filter":"score > 40 OR topic = travel","limit":3}`, `{"filter":"nope = 1"}`, `{"filter":"score >"}`, `{"sort":["nope:asc"]}`, `{"sort":["score"]}`,
+				`{"facets":["nope"]}`, `{"facets":["to*"],"limit":1}`, `{"distinct":"nope"}`, `{"attributesToSearchOn":["nope"],"q":"x"}`, `{"attributesToRetrieve":["*"],"limit":2}`,
+				`{"attributesToRetrieve":["_geo.lat"],"limit":2}`, `{"sort":["_geoPoint(1,1):asc"],"attributesToRetrieve":["id"],"limit":4,"showRankingScoreDetails":false}`,
+				`{"q":"gold","personalize":{"userContext":"x"}}`, `{"hybrid":{"embedder":"x"},"q":"a"}`, `{"q":"golden","showRankingScore":true,"rankingScoreThreshold":0.1,"limit":7}`,
+				`{"locales":["eng"],"q":"gold","limit":3}`, `{"q":"gold","matchingStrategy":"all","cropLength":3,"attributesToCrop":["body"],"limit":2,"highlightPreTag":"<","highlightPostTag":">"}`,
+				`{"q":"gold","sort":["price:desc"],"limit":200,"attributesToRetrieve":["id"]}`, `{"q":"gold silver","limit":200,"attributesToRetrieve":["id"],"showRankingScore":true}`)
+			f.same(t, "/indexes/books/facet-search", `{"facetName":"topic","facetQuery":"f"}`, `{"facetName":"shelf"}`, `{"facetName":"topic","q":"golden","filter":"score > 10"}`,
+				`{"facetName":"nope"}`, `{"facetName":"score"}`, `{"facetName":"topic","filter":"nope = 1"}`, `{"facetName":"shelf","facetQuery":"s1"}`)
+		}
+	}
+}

@@ -25,7 +25,7 @@ func (r *Reader) Search(ctx context.Context, call Call, ix *index.Index, q *requ
 		return nil, err
 	}
 	key := flightKey{ix: ix, unavailable: call.Unavailable, metadata: call.IncludeMetadata,
-		body: string(q.AppendJSON(nil)), tenant: string(tenant)}
+		body: string(q.AppendJSON(nil)), tenant: string(tenant), name: q.IndexUID}
 	return r.flights.do(ctx, key, func(ctx context.Context) (*Answer, *meili.Error) {
 		p, err := r.prepare(ix, q, tenant)
 		if err != nil {
@@ -73,6 +73,11 @@ func (r *Reader) run(ctx context.Context, call Call, p *prepared) (*result, *mei
 
 // combine puts the nodes' answers together. On an error it releases them.
 func (r *Reader) combine(ctx context.Context, call Call, out *result) (*result, *meili.Error) {
+	if out.p.client.Personalize != nil {
+		// The nodes did not refuse it, and each has reranked its own part.
+		out.release()
+		return nil, meili.NewError("miroir_not_supported", "`personalize` is not supported in an index that no node has all of.")
+	}
 	if err := out.merged(); err != nil {
 		out.release()
 		return nil, err

@@ -206,7 +206,7 @@ func (r *Reader) Similar(ctx context.Context, call Call, ix *index.Index, q *req
 	if err != nil {
 		return nil, err
 	}
-	if err := r.checkFilter(ix, q.Filter, "invalid_similar_filter", false); err != nil {
+	if err := r.checkFilter(ix, q.Filter, "invalid_similar_filter", true); err != nil {
 		return nil, err
 	}
 	vectors, err := r.vectorsOf(ctx, call, ix, q)

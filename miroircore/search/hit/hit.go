@@ -94,6 +94,7 @@ type Answer struct {
 	// Parts of the answer that are read by others, empty where it lacks them.
 	FacetDistribution, FacetStats, FacetHits, FacetsByIndex, QueryVector, Performance Span
 
+	special  bool
 	edits    []edit
 	keys     []byte
 	geo      []GeoRule
@@ -104,6 +105,10 @@ type Answer struct {
 
 // Bytes gives the bytes of a span of the body.
 func (a *Answer) Bytes(s Span) []byte { return a.Body[s.From:s.To] }
+
+// Special reports whether some hit cannot be ranked by its key alone, because
+// it is pinned to a position or sorted by a distance.
+func (a *Answer) Special() bool { return a.special }
 
 // Key is the hit's rank, in bytes that compare as the hits do: the smaller
 // comes first. Rules by distance are not in it.

@@ -33,37 +33,41 @@ type scanner struct {
 
 // Scan reads a node's answer to a search, to a similarity search or to a
 // request for documents.
-func Scan(body []byte, want *Want) (*Answer, error) {
-	return scan(body, want, (*scanner).envelope)
-}
+func Scan(body []byte, want *Want) (*Answer, error) { return scan(body, want, false) }
 
-func scan(body []byte, want *Want, read func(*scanner) bool) (*Answer, error) {
+// ScanOne reads a node's answer that is a single document; it is the one hit.
+func ScanOne(body []byte, want *Want) (*Answer, error) { return scan(body, want, true) }
+
+func scan(body []byte, want *Want, single bool) (*Answer, error) {
 	if len(body) > 1<<31-1 {
 		return nil, fmt.Errorf("%w: %d bytes", ErrMalformed, len(body))
 	}
 	a := answers.Get().(*Answer)
 	*a = Answer{Body: body, Total: -1, Semantic: -1, Hits: a.Hits[:0], edits: a.edits[:0], keys: a.keys[:0],
 		geo: a.geo[:0], distinct: a.distinct[:0], values: a.values[:0], memos: a.memos[:0]}
-	s := &scanner{cursor: cursor{b: body}, a: a, want: want, memos: a.memos[:0]}
-	if !read(s) {
+	s := scanner{cursor: cursor{b: body}, a: a, want: want, memos: a.memos[:0]}
+	var ok bool
+	if single {
+		ok = s.alone()
+	} else {
+		ok = s.envelope()
+	}
+	a.memos = s.memos
+	if !ok {
 		at := min(s.i, len(body))
-		a.memos = s.memos
 		a.Release()
 		return nil, fmt.Errorf("%w at byte %d of %d", ErrMalformed, at, len(body))
 	}
-	a.memos = s.memos
 	return a, nil
 }
 
-// ScanOne reads a node's answer that is a single document; it is the one hit.
-func ScanOne(body []byte, want *Want) (*Answer, error) {
-	return scan(body, want, func(s *scanner) bool {
-		if !s.hit() {
-			return false
-		}
-		s.space()
-		return s.i == len(s.b)
-	})
+// alone reads a body that is one document.
+func (s *scanner) alone() bool {
+	if !s.hit() {
+		return false
+	}
+	s.space()
+	return s.i == len(s.b)
 }
 
 func (s *scanner) envelope() bool {
@@ -220,6 +224,7 @@ func (s *scanner) hit() bool {
 	if s.want.Values {
 		h.exactValues()
 	}
+	a.special = a.special || h.Pin >= 0 || h.geo.To > h.geo.From
 	a.Hits = append(a.Hits, h)
 	return true
 }

@@ -109,13 +109,17 @@ func (f *field) add(text string, count int) {
 	if !isNum {
 		norm = hit.Normalize(text)
 	}
-	i, ok := f.at[norm]
+	f.sum(value{text: text, norm: norm, number: number, isNum: isNum, count: count})
+}
+
+func (f *field) sum(v value) {
+	i, ok := f.at[v.norm]
 	if !ok {
-		f.at[norm] = len(f.values)
-		f.values = append(f.values, value{text: text, norm: norm, number: number, isNum: isNum, count: count})
+		f.at[v.norm] = len(f.values)
+		f.values = append(f.values, v)
 		return
 	}
-	f.values[i].count += count
+	f.values[i].count += v.count
 }
 
 // asNumber tells numbers from texts: an answer spells both as texts, but a
@@ -257,7 +261,9 @@ func keys[V any](m map[string]V) []string {
 // writes.
 func appendString(dst []byte, text string) []byte { return hit.AppendString(dst, text) }
 
-// Join adds another sum's facets, those that only keeps.
+// Join adds another sum's facets, those that only keeps. It is for facets of
+// several indexes: Meilisearch tells their values apart as they are spelled,
+// and orders them so, numbers among the rest.
 func (f *Facets) Join(other *Facets, only func(field string) bool) {
 	for name, from := range other.fields {
 		if !only(name) {
@@ -265,7 +271,7 @@ func (f *Facets) Join(other *Facets, only func(field string) bool) {
 		}
 		to := f.field(name)
 		for _, v := range from.values {
-			to.add(v.text, v.count)
+			to.sum(value{text: v.text, norm: v.text, count: v.count})
 		}
 	}
 	for name, b := range other.stats {

@@ -5,6 +5,7 @@ package merge
 
 import (
 	"bytes"
+	"encoding/binary"
 	"slices"
 
 	"github.com/miroir-gateway/miroir/miroircore/search/hit"
@@ -46,19 +47,13 @@ func Page(dst []*hit.Hit, answers []*hit.Answer, w Window) (hits []*hit.Hit, rep
 // that a rule pinned have a place of their own, and near points make buckets
 // that do not keep to the nodes' borders.
 func special(answers []*hit.Answer) bool {
-	for _, a := range answers {
-		for i := range a.Hits {
-			if a.Hits[i].Pin >= 0 || len(a.Hits[i].Geo()) > 0 {
-				return true
-			}
-		}
-	}
-	return false
+	return slices.ContainsFunc(answers, (*hit.Answer).Special)
 }
 
 // stream is one node's list and where the merge is in it.
 type stream struct {
 	key  []byte
+	lead uint64 // the key's first bytes, which mostly decide
 	hits []hit.Hit
 	at   int
 	rank int // ties go to the node that was named first
@@ -71,7 +66,8 @@ func streamed(pick *picker, answers []*hit.Answer) {
 		if len(a.Hits) == 0 {
 			continue
 		}
-		heads = append(heads, stream{key: a.Hits[0].Key(), hits: a.Hits, rank: i})
+		heads = append(heads, stream{hits: a.Hits, rank: i})
+		heads[len(heads)-1].read()
 		settle(heads)
 	}
 	for n := len(heads); n > 0; {
@@ -84,18 +80,35 @@ func streamed(pick *picker, answers []*hit.Answer) {
 			heads = heads[:n]
 			continue
 		}
-		best.key = best.hits[best.at].Key()
+		best.read()
 		settle(heads)
 	}
+}
+
+// read takes the key of the hit that is next.
+func (s *stream) read() {
+	s.key = s.hits[s.at].Key()
+	if len(s.key) >= 8 {
+		s.lead = binary.BigEndian.Uint64(s.key)
+		return
+	}
+	var short [8]byte
+	copy(short[:], s.key)
+	s.lead = binary.BigEndian.Uint64(short[:])
 }
 
 // settle moves the last head to where it belongs; the others are in order.
 func settle(heads []stream) {
 	for i := len(heads) - 1; i > 0; i-- {
 		a, b := &heads[i], &heads[i-1]
-		c := bytes.Compare(a.key, b.key)
-		if c < 0 || c == 0 && a.rank < b.rank {
+		if a.lead < b.lead {
 			return
+		}
+		if a.lead == b.lead {
+			c := bytes.Compare(a.key, b.key)
+			if c < 0 || c == 0 && a.rank < b.rank {
+				return
+			}
 		}
 		*a, *b = *b, *a
 	}
