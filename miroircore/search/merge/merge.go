@@ -61,23 +61,28 @@ type stream struct {
 
 func streamed(pick *picker, answers []*hit.Answer) {
 	var space [8]stream
-	heads := space[:0]
+	var order [8]*stream
+	streams, heads := space[:0], order[:0]
+	if len(answers) > len(space) {
+		streams = make([]stream, 0, len(answers))
+	}
 	for i, a := range answers {
 		if len(a.Hits) == 0 {
 			continue
 		}
-		heads = append(heads, stream{hits: a.Hits, rank: i})
-		heads[len(heads)-1].read()
+		streams = append(streams, stream{hits: a.Hits, rank: i})
+		s := &streams[len(streams)-1]
+		s.read()
+		heads = append(heads, s)
 		settle(heads)
 	}
-	for n := len(heads); n > 0; {
-		best := &heads[n-1] // the best head stands last
+	for len(heads) > 0 {
+		best := heads[len(heads)-1] // the best head stands last
 		if pick.add(&best.hits[best.at]) {
-			break
+			return
 		}
 		if best.at++; best.at == len(best.hits) {
-			n--
-			heads = heads[:n]
+			heads = heads[:len(heads)-1]
 			continue
 		}
 		best.read()
@@ -98,20 +103,22 @@ func (s *stream) read() {
 }
 
 // settle moves the last head to where it belongs; the others are in order.
-func settle(heads []stream) {
-	for i := len(heads) - 1; i > 0; i-- {
-		a, b := &heads[i], &heads[i-1]
-		if a.lead < b.lead {
-			return
+func settle(heads []*stream) {
+	i := len(heads) - 1
+	moving := heads[i]
+	for ; i > 0; i-- {
+		other := heads[i-1]
+		if moving.lead < other.lead {
+			break
 		}
-		if a.lead == b.lead {
-			c := bytes.Compare(a.key, b.key)
-			if c < 0 || c == 0 && a.rank < b.rank {
-				return
+		if moving.lead == other.lead {
+			if c := bytes.Compare(moving.key, other.key); c < 0 || c == 0 && moving.rank < other.rank {
+				break
 			}
 		}
-		*a, *b = *b, *a
+		heads[i] = other
 	}
+	heads[i] = moving
 }
 
 // picker takes hits in their order and keeps those of the window.
@@ -125,6 +132,18 @@ type picker struct {
 
 // add takes the next hit and reports whether the rest does not matter.
 func (p *picker) add(h *hit.Hit) (full bool) {
+	if p.w.Distinct || p.w.Threshold > 0 {
+		return p.choose(h)
+	}
+	if p.n >= p.w.From {
+		p.dst = append(p.dst, h)
+	}
+	p.n++
+	return p.n >= p.w.To
+}
+
+// choose is add where a hit may be left out.
+func (p *picker) choose(h *hit.Hit) (full bool) {
 	if p.w.Threshold > 0 && h.Score >= 0 && h.Score < p.w.Threshold {
 		return false
 	}
