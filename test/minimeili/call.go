@@ -5,7 +5,6 @@ import (
 	"compress/gzip"
 	"compress/zlib"
 	"encoding/json"
-	"errors"
 	"io"
 	"net/http"
 	"strconv"
@@ -144,17 +143,13 @@ func compress(body []byte, encoding string) []byte {
 func (c *call) body() ([]byte, *meili.Error) {
 	reader := io.Reader(c.r.Body)
 	var err error
-	switch encoding := c.r.Header.Get("Content-Encoding"); encoding {
-	case "", "identity":
-	case "gzip":
+	switch encoding := strings.ToLower(c.r.Header.Get("Content-Encoding")); encoding {
+	case "gzip", "x-gzip":
 		reader, err = gzip.NewReader(reader)
 	case "deflate":
 		reader, err = zlib.NewReader(reader)
-	default:
+	case "br", "zstd": // the standard library does not know them
 		return nil, meili.NewError("unsupported_media_type", "minimeili does not read the encoding %s", encoding)
-	}
-	if errors.Is(err, io.EOF) {
-		return nil, nil
 	}
 	limit := c.config.bodyLimit
 	var body []byte

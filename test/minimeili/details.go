@@ -61,7 +61,7 @@ type details struct {
 	DumpUID           maybe[string]          `json:"dumpUid,omitzero"`
 	Context           maybe[json.RawMessage] `json:"context,omitzero"`
 	Function          *string                `json:"function,omitempty"`
-	Swaps             []swap                 `json:"swaps,omitempty"`
+	Swaps             []swap                 `json:"swaps,omitzero"`
 	URL               *string                `json:"url,omitempty"`
 	APIKey            *string                `json:"apiKey,omitempty"`
 	PayloadSize       *string                `json:"payloadSize,omitempty"`
@@ -189,9 +189,25 @@ func (d *details) merge(o *details) *details {
 	m.DeletedTasks = d.DeletedTasks.or(o.DeletedTasks, add)
 	m.PrimaryKey = d.PrimaryKey.or(o.PrimaryKey, func(a, _ string) string { return a })
 	m.OriginalFilter = d.OriginalFilter.or(o.OriginalFilter, func(a, b string) string { return a + "&" + b })
-	m.Swaps = append(append([]swap(nil), d.Swaps...), o.Swaps...)
+	if d.Swaps != nil || o.Swaps != nil {
+		m.Swaps = append(append([]swap{}, d.Swaps...), o.Swaps...)
+	}
 	m.Settings = mergeSettings(d.Settings, o.Settings)
 	return &m
+}
+
+// known gives the details without those that are still open: the server does
+// not keep them with a batch that has ended.
+func (d *details) known() *details {
+	k := *d
+	for _, count := range []*maybe[int]{&k.IndexedDocuments, &k.EditedDocuments, &k.DeletedDocuments, &k.CanceledTasks, &k.DeletedTasks} {
+		count.set = count.value != nil
+	}
+	for _, text := range []*maybe[string]{&k.PrimaryKey, &k.OriginalFilter, &k.DumpUID} {
+		text.set = text.value != nil
+	}
+	k.Context.set = k.Context.value != nil
+	return &k
 }
 
 // firstOf gives the first of two pointers that is not nil.

@@ -41,28 +41,62 @@ func (l *lines) add(v *decode.Value) {
 	l.n++
 }
 
-// readJSON reads one object, or an array of objects. The server reads an array
-// element by element, so that an element that is no object is told apart from
-// broken JSON only up to where it stands.
+// readJSON reads one object, or an array of objects.
 func readJSON(body []byte) (string, int, *meili.Error) {
 	v, syntax := decode.Parse(body)
 	var l lines
 	switch {
 	case syntax == nil && v.Kind == decode.Object:
 		l.add(&v)
-	case syntax == nil && v.Kind == decode.Array:
-		for i := range v.Elems {
-			if v.Elems[i].Kind != decode.Object {
-				return "", 0, notObject(&v.Elems[i])
-			}
-			l.add(&v.Elems[i])
+		return l.text.String(), l.n, nil
+	case skipSpace(body, 0) < len(body) && body[skipSpace(body, 0)] == '[':
+		if err := strayElement(body); err != nil {
+			return "", 0, err
 		}
 	case syntax == nil || startsScalar(body):
 		return "", 0, meili.MalformedDocuments("json", "data are neither an object nor a list of objects")
-	default:
+	}
+	if syntax != nil {
 		return "", 0, meili.MalformedDocuments("json", syntax.Error())
 	}
+	for i := range v.Elems {
+		l.add(&v.Elems[i])
+	}
 	return l.text.String(), l.n, nil
+}
+
+// strayElement looks for an element of an array that is no object. The server
+// reads arrays element by element and stops at such a one: what follows it is
+// an error of syntax, and only if nothing does the element itself is.
+func strayElement(body []byte) *meili.Error {
+	at := skipSpace(body, 0) + 1
+	for {
+		v, length, syntax := decode.Prefix(body[at:])
+		if syntax != nil {
+			return nil // told of by who reads the whole
+		}
+		at = skipSpace(body, at+length)
+		if v.Kind == decode.Object {
+			if at >= len(body) || body[at] != ',' {
+				return nil
+			}
+			at++
+			continue
+		}
+		if at < len(body) && body[at] == ']' {
+			return notObject(&v)
+		}
+		reason := "trailing characters"
+		if at < len(body) && body[at] == ',' {
+			if at = skipSpace(body, at+1); at < len(body) && body[at] == ']' {
+				reason = "trailing comma"
+			}
+		}
+		if at = min(at+1, len(body)); at == len(body) && body[at-1] != ']' {
+			reason = "EOF while parsing a list"
+		}
+		return meili.MalformedDocuments("json", locate(body, at, &decode.SyntaxError{Reason: reason, Line: 1}).Error())
+	}
 }
 
 // startsScalar says whether a body begins with a value that is neither object

@@ -161,7 +161,7 @@ func documentID(doc *decode.Value, primaryKey string) (string, *meili.Error) {
 		return "", meili.MissingDocumentID(primaryKey, string(doc.JSON()))
 	}
 	if len(found) > 1 {
-		return "", meili.NewError("invalid_document_id", "Document has several `%s` attributes: `%s`.", primaryKey, doc.JSON())
+		return "", meili.NewError("invalid_document_id", "Document have too many matching `%s` attribute: `%s`.", primaryKey, doc.JSON())
 	}
 	switch v := found[0]; {
 	case v.Kind == decode.Integer || v.Kind == decode.Negative:
@@ -175,19 +175,12 @@ func documentID(doc *decode.Value, primaryKey string) (string, *meili.Error) {
 
 // lookUp collects the values of a field whose name may go through objects.
 func lookUp(v *decode.Value, path string, found []*decode.Value) []*decode.Value {
-	switch v.Kind {
-	case decode.Array:
-		for i := range v.Elems {
-			found = lookUp(&v.Elems[i], path, found)
-		}
-	case decode.Object:
-		for i := range v.Members {
-			m := &v.Members[i]
-			if m.Name == path {
-				found = append(found, &m.Value)
-			} else if rest, below := strings.CutPrefix(path, m.Name+"."); below {
-				found = lookUp(&m.Value, rest, found)
-			}
+	for i := range v.Members {
+		m := &v.Members[i]
+		if m.Name == path {
+			found = append(found, &m.Value)
+		} else if rest, below := strings.CutPrefix(path, m.Name+"."); below {
+			found = lookUp(&m.Value, rest, found)
 		}
 	}
 	return found

@@ -11,6 +11,7 @@ import (
 
 	"github.com/miroir-gateway/miroir/miroircore/meili"
 	"github.com/miroir-gateway/miroir/miroircore/meili/request"
+	"github.com/miroir-gateway/miroir/miroircore/meili/settings"
 )
 
 // exportedIndex is what the details of an export tell of an index.
@@ -24,7 +25,7 @@ type exportedIndex struct {
 func exportDetails(p *request.Export, matched map[string]exportedIndex) *details {
 	d := &details{URL: &p.URL, PayloadSize: p.PayloadText}
 	if p.APIKey != nil {
-		hidden := redact(*p.APIKey)
+		hidden := settings.HideSecret(*p.APIKey, 0)
 		d.APIKey = &hidden
 	}
 	if matched == nil {

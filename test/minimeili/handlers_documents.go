@@ -29,7 +29,7 @@ func (c *call) fetchDocuments() (answer, *meili.Error) {
 
 func (c *call) documentsPage(p *request.DocumentsFetch) (answer, *meili.Error) {
 	if p.UseNetwork != nil {
-		if err := c.need("network", "passing `useNetwork` in a document query"); err != nil {
+		if err := c.need("network", "passing `useNetwork` in a search query"); err != nil {
 			return refuse(err)
 		}
 	}
@@ -113,7 +113,7 @@ func (c *call) deleteDocument() (answer, *meili.Error) {
 }
 
 func (c *call) deleteBatch() (answer, *meili.Error) {
-	body, err := c.body()
+	body, err := c.json()
 	if err != nil {
 		return refuse(err)
 	}

@@ -210,6 +210,11 @@ func (c *call) multiSearch() (answer, *meili.Error) {
 	if err != nil {
 		return refuse(err)
 	}
+	for i := range m.Queries {
+		if !c.grant.allows(m.Queries[i].IndexUID) {
+			return refuse(inside(i, meili.InvalidAPIKey()))
+		}
+	}
 	if m.Federation != nil {
 		return c.federated(m)
 	}
@@ -218,9 +223,6 @@ func (c *call) multiSearch() (answer, *meili.Error) {
 		q := &m.Queries[i]
 		if err := m.Check(i); err != nil {
 			return refuse(err)
-		}
-		if !c.grant.allows(q.IndexUID) {
-			return refuse(inside(i, meili.InvalidAPIKey()))
 		}
 		result, err := c.searchIn(q.IndexUID, q)
 		if err != nil {
@@ -236,9 +238,6 @@ func (c *call) multiSearch() (answer, *meili.Error) {
 func (c *call) federated(m *request.MultiSearch) (answer, *meili.Error) {
 	for i := range m.Queries {
 		q := &m.Queries[i]
-		if !c.grant.allows(q.IndexUID) {
-			return refuse(inside(i, meili.InvalidAPIKey()))
-		}
 		if err := c.checkQuery(q); err != nil {
 			return refuse(inside(i, err))
 		}

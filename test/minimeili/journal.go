@@ -178,9 +178,9 @@ func (c *instance) redoBatch(b *batch) {
 	}
 	first := b.running[0]
 	b.gathered = &gathering{kind: alone, tasks: b.running}
-	if !slices.Contains(urgent, first.Op.Kind) && len(first.touches()) > 0 {
+	if !slices.Contains(urgent, first.Op.Kind) && len(first.Touches) > 0 {
 		exists, primaryKey := false, ""
-		if ix := c.indexes[first.touches()[0]]; ix != nil {
+		if ix := c.indexes[first.Touches[0]]; ix != nil {
 			exists, primaryKey = true, ix.engine.PrimaryKey()
 		}
 		b.gathered = autobatch(b.running, exists, primaryKey)

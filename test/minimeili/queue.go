@@ -28,6 +28,7 @@ func (c *instance) enqueue(indexUID *string, metadata *string, op operation) (*t
 			t.Details.OldIndexUID = indexUID
 		}
 	}
+	t.Touches = t.touches()
 	c.tasks = append(c.tasks, t)
 	c.pending = append(c.pending, t)
 	c.record(event{Task: t})
@@ -60,7 +61,7 @@ func matches(f *request.TaskFilter, t *task) bool {
 		f.Statuses != nil && !slices.Contains(f.Statuses, t.Status) {
 		return false
 	}
-	if f.IndexUIDs != nil && !slices.ContainsFunc(t.touches(), func(uid string) bool { return slices.Contains(f.IndexUIDs, uid) }) {
+	if f.IndexUIDs != nil && !slices.ContainsFunc(t.Touches, func(uid string) bool { return slices.Contains(f.IndexUIDs, uid) }) {
 		return false
 	}
 	return between(t.EnqueuedAt, f.AfterEnqueuedAt, f.BeforeEnqueuedAt) &&
@@ -81,8 +82,7 @@ func (c *call) visible(t *task, limited bool) bool {
 	if !limited && c.grant.all() {
 		return true
 	}
-	touched := t.touches()
-	return len(touched) > 0 && !slices.ContainsFunc(touched, func(uid string) bool { return !c.grant.allows(uid) })
+	return !t.Type.Global() && !slices.ContainsFunc(t.Touches, func(uid string) bool { return !c.grant.allows(uid) })
 }
 
 func (c *call) listTasks() (answer, *meili.Error) {
@@ -93,9 +93,17 @@ func (c *call) listTasks() (answer, *meili.Error) {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	var found []*task
+	total := 0
 	for _, t := range c.tasks {
-		if t != nil && matches(&p.TaskFilter, t) && c.visible(t, p.IndexUIDs != nil) {
+		if t == nil || !matches(&p.TaskFilter, t) {
+			continue
+		}
+		shown := c.visible(t, p.IndexUIDs != nil)
+		if shown {
 			found = append(found, t)
+		}
+		if shown || c.grant.all() { // the server counts swaps of an index that it does not list
+			total++
 		}
 	}
 	page, from, next := pageOf(found, p, func(t *task) uint32 { return t.UID })
@@ -103,7 +111,7 @@ func (c *call) listTasks() (answer, *meili.Error) {
 	for i, t := range page {
 		results[i] = t.view()
 	}
-	return ok(meili.TaskPage{Results: results, Total: len(found), Limit: p.Limit, From: from, Next: next})
+	return ok(meili.TaskPage{Results: results, Total: total, Limit: p.Limit, From: from, Next: next})
 }
 
 // pageOf cuts a page of tasks or batches, given in ascending order.
@@ -163,7 +171,8 @@ func (c *call) taskDocuments() (answer, *meili.Error) {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	if t.Status.Finished() || typeOfKind[t.Op.Kind] != meili.TypeDocumentAdditionOrUpdate {
-		return refuse(meili.NewError("task_file_not_found", "Task `%d` does not have any content file.", t.UID))
+		return refuse(meili.NewError("task_file_not_found", "Task `%d` does not contain any documents. "+
+			"Only `documentAdditionOrUpdate` tasks with the statuses `enqueued` or `processing` contain documents", t.UID))
 	}
 	return answer{status: 200, body: plain(t.Op.Documents), contentType: "application/x-ndjson"}, nil
 }

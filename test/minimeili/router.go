@@ -61,6 +61,7 @@ func buildRoutes() table {
 	t.on("/multi-search", post("search", (*call).multiSearch))
 	t.on("/tasks", get("tasks.get", (*call).listTasks), remove("tasks.delete", (*call).deleteTasks))
 	t.on("/tasks/cancel", post("tasks.cancel", (*call).cancelTasks))
+	t.on("/tasks/compact", post("tasks.compact", leftOut("taskQueueCompactionRoute", "Using the /tasks/compact route")))
 	t.on("/tasks/{}", get("tasks.get", (*call).getTask))
 	t.on("/tasks/{}/documents", get("tasks.get", (*call).taskDocuments))
 	t.on("/batches", get("tasks.get", (*call).listBatches))
@@ -73,13 +74,52 @@ func buildRoutes() table {
 	t.on("/export", post("export", (*call).export))
 	t.on("/experimental-features", get("experimental.get", (*call).getFeatures),
 		patch("experimental.update", (*call).updateFeatures))
-	t.on("/network", get("network.get", (*call).getNetwork))
+	t.on("/network", get("network.get", (*call).getNetwork), patch("network.update", (*call).getNetwork))
 	t.on("/chats", get("chats.get", (*call).listChats))
 	t.on("/webhooks", get("webhooks.get", (*call).listWebhooks), post("webhooks.create", (*call).createWebhook))
 	t.on("/webhooks/{}", get("webhooks.get", (*call).getWebhook), patch("webhooks.update", (*call).updateWebhook),
 		remove("webhooks.delete", (*call).deleteWebhook))
 	t.onIndex()
+	t.onLeftOut()
 	return t
+}
+
+// onLeftOut has the routes of experiments that are not imitated: without their
+// feature they answer what the server answers, with it that they are missing.
+func (t *table) onLeftOut() {
+	const (
+		rules  = "Using the `/dynamic-search-rules` routes"
+		chats  = "using the /chats/settings route"
+		stream = "Modifying logs through the `/logs/*` routes"
+	)
+	dsr := func(action string) handler { return leftOut("dynamicSearchRules", action) }
+	t.on("/dynamic-search-rules", post("dynamicSearchRules.get", dsr("Calling the `POST /dynamic-search-rules` route")),
+		remove("dynamicSearchRules.delete", dsr(rules)))
+	t.on("/dynamic-search-rules/{}",
+		get("dynamicSearchRules.get", dsr("Calling the `GET /dynamic-search-rules/{:ruleUid}` route")),
+		patch("dynamicSearchRules.update", dsr(rules)), remove("dynamicSearchRules.delete", dsr(rules)))
+	t.on("/chats/{}", get("chats.get", leftOut("chatCompletions", "displaying a chat")),
+		remove("chats.delete", leftOut("chatCompletions", "deleting a chat")))
+	t.on("/chats/{}/settings", get("chatsSettings.get", leftOut("chatCompletions", chats)),
+		patch("chatsSettings.update", leftOut("chatCompletions", chats)), remove("chatsSettings.update", leftOut("chatCompletions", chats)))
+	t.on("/chats/{}/chat/completions",
+		post("chatCompletions", leftOut("chatCompletions", "using the /chats chat completions route")))
+	t.on("/logs/stream", post("metrics.get", leftOut("logsRoute", stream)), remove("metrics.get", leftOut("logsRoute", stream)))
+	t.on("/logs/stderr", post("metrics.get", leftOut("logsRoute", stream)))
+	t.on("/render-template", post("settings.get", leftOut("renderRoute", "calling the /render-template route")))
+	t.on("/network/control", post("network.update", leftOut("network", "Using the /network route")))
+}
+
+// leftOut answers for a route that is not imitated.
+func leftOut(feature, action string) handler {
+	return func(c *call) (answer, *meili.Error) {
+		if err := c.need(feature, action); err != nil {
+			return refuse(err)
+		}
+		return refuse(&meili.Error{
+			Message: "minimeili does not imitate this route", Code: "not_imitated", Type: "internal", Status: http.StatusNotImplemented,
+		})
+	}
 }
 
 func (t *table) onIndex() {

@@ -23,6 +23,7 @@ type batch struct {
 	gathered *gathering
 	running  []*task  // those taken and not ended
 	gone     []uint32 // tasks it deletes
+	touched  []string // the indexes its tasks were about when it ended
 	details  *details
 	stats    meili.BatchStats
 	wrote    bool // it went through the indexer
@@ -99,16 +100,16 @@ func (c *instance) gatherUrgent(k kind) *gathering {
 // gatherOrdinary batches the oldest task with those of its index.
 func (c *instance) gatherOrdinary() *gathering {
 	first := c.pending[0]
-	touched := first.touches()
+	touched := first.Touches
 	if len(touched) == 0 {
-		g := &gathering{kind: alone, tasks: c.pending[:1:1]}
+		g := &gathering{kind: alone, tasks: []*task{first}}
 		g.cannotJoin(first)
 		return g
 	}
 	uid := touched[0]
 	var list []*task
 	for _, t := range c.pending {
-		if slices.Contains(t.touches(), uid) {
+		if slices.Contains(t.Touches, uid) {
 			list = append(list, t)
 		}
 		if c.config.unbatched && len(list) == 1 {
@@ -288,10 +289,11 @@ func (op *operation) forget() { op.Documents = "" }
 
 // count makes the figures of a batch from its tasks.
 func (b *batch) count(tasks []*task) {
-	b.details = nil
+	b.details, b.touched = nil, nil
 	b.stats = meili.BatchStats{Status: meili.StatusCounts{}, Types: meili.TypeCounts{}, IndexUIDs: map[string]int{}}
 	for _, t := range tasks {
 		b.stats.TotalNbTasks++
+		b.touched = append(b.touched, t.Touches...)
 		b.stats.Status[t.Status]++
 		b.stats.Types[t.Type]++
 		if t.IndexUID != nil {

@@ -12,6 +12,7 @@ import (
 type task struct {
 	UID            uint32         `json:"uid"`
 	IndexUID       *string        `json:"indexUid"` // changed by swaps
+	Touches        []string       `json:"touches"`  // the indexes it is found under; changed by swaps too
 	Type           meili.TaskType `json:"type"`
 	EnqueuedAt     time.Time      `json:"enqueuedAt"`
 	CustomMetadata *string        `json:"customMetadata,omitempty"`
@@ -48,7 +49,7 @@ type operation struct {
 	Settings     json.RawMessage `json:"settings,omitempty"` // secrets in clear
 	Reset        bool            `json:"reset,omitempty"`    // the settings are a reset
 	NewUID       *string         `json:"newUid,omitempty"`
-	Swaps        []swap          `json:"swaps,omitempty"`
+	Swaps        []swap          `json:"swaps,omitzero"`
 	Query        string          `json:"query,omitempty"`
 	Tasks        []uint32        `json:"tasks,omitempty"`
 	Export       *request.Export `json:"export,omitempty"`
@@ -97,7 +98,7 @@ var typeOfKind = map[kind]meili.TaskType{
 	exportIndexes:    meili.TypeExport,
 }
 
-// touches lists the indexes a task is about.
+// touches lists the indexes a task is about when it is enqueued.
 func (t *task) touches() []string {
 	if t.Op.Kind == swapIndexes {
 		var list []string

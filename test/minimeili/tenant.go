@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/miroir-gateway/miroir/miroircore/meili"
+	"github.com/miroir-gateway/miroir/miroircore/meili/request"
 )
 
 // claims are what a tenant token says.
@@ -29,10 +30,12 @@ func undecodable(reason string, args ...any) *meili.Error {
 // tenant checks a token as a tenant token. Without error and without grant it
 // is none, and may be a key. The caller holds mu.
 func (c *instance) tenant(token, action string) (*grant, *key, *meili.Error) {
-	parts := strings.Split(token, ".")
-	if action != "search" && action != "chatCompletions" || len(parts) != 3 {
+	if action != "search" && action != "chatCompletions" || strings.Count(token, ".") < 2 {
 		return nil, nil, nil
 	}
+	end := strings.LastIndexByte(token, '.')
+	middle := strings.LastIndexByte(token[:end], '.')
+	parts := []string{token[:middle], token[middle+1 : end], token[end+1:]}
 	var header struct {
 		Algorithm string `json:"alg"`
 	}
@@ -48,9 +51,13 @@ func (c *instance) tenant(token, action string) (*grant, *key, *meili.Error) {
 		return nil, nil, undecodable("InvalidAlgorithm")
 	}
 	if said.SearchRules == nil {
-		return nil, nil, undecodable("JSON error: missing field `searchRules`")
+		return nil, nil, undecodable("JSON error: missing field `searchRules` at line 1 column %d", base64.RawURLEncoding.DecodedLen(len(parts[1])))
 	}
-	mac := hmac.New(algorithm, []byte(keyValue(strings.ToLower(said.KeyUID), c.config.masterKey)))
+	uid, wrong := request.ParseUUID(said.KeyUID)
+	if wrong != "" {
+		return nil, nil, undecodable("JSON error: UUID parsing failed: %s", wrong)
+	}
+	mac := hmac.New(algorithm, []byte(keyValue(uid, c.config.masterKey)))
 	mac.Write([]byte(parts[0] + "." + parts[1]))
 	signature, err := base64.RawURLEncoding.DecodeString(parts[2])
 	if err != nil || !hmac.Equal(signature, mac.Sum(nil)) {
@@ -59,7 +66,7 @@ func (c *instance) tenant(token, action string) (*grant, *key, *meili.Error) {
 	if now := c.config.now().Unix(); said.Expires != nil && now > *said.Expires {
 		return nil, nil, meili.NewError("invalid_api_key", "Tenant token expired. Was valid up to `%d` and we're now `%d`.", *said.Expires, now)
 	}
-	k := c.keys.byUID(strings.ToLower(said.KeyUID))
+	k := c.keys.byUID(uid)
 	rules, fine := readRules(said.SearchRules)
 	if k == nil || !fine {
 		return nil, nil, meili.InvalidAPIKey()
@@ -81,6 +88,9 @@ func readRules(raw json.RawMessage) (map[string]json.RawMessage, bool) {
 }
 
 func decodePart(part string, into any) *meili.Error {
+	if at := strings.IndexByte(part, '.'); at >= 0 {
+		return undecodable("Base64 error: Invalid symbol 46, offset %d.", at)
+	}
 	if len(part)%4 == 1 {
 		return undecodable("Base64 error: Invalid input length: %d", len(part))
 	}

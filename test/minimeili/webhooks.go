@@ -11,6 +11,7 @@ import (
 
 	"github.com/miroir-gateway/miroir/miroircore/meili"
 	"github.com/miroir-gateway/miroir/miroircore/meili/request"
+	"github.com/miroir-gateway/miroir/miroircore/meili/settings"
 )
 
 // webhook is where ended tasks are told of.
@@ -24,17 +25,15 @@ func (h *webhook) view() meili.Webhook {
 	view := meili.Webhook{UUID: h.UUID, IsEditable: true, URL: h.URL, Headers: map[string]string{}}
 	for name, value := range h.Headers {
 		if strings.EqualFold(name, "Authorization") {
-			value = redact(value)
+			offset := 0
+			if strings.HasPrefix(value, "Bearer ") {
+				offset = len("Bearer ")
+			}
+			value = settings.HideSecret(value, offset)
 		}
 		view.Headers[name] = value
 	}
 	return view
-}
-
-// redact hides a secret but for its beginning.
-func redact(secret string) string {
-	shown := min(len(secret)/2, 5)
-	return secret[:shown] + "XXX..."
 }
 
 func (c *instance) putWebhook(h *webhook) {
@@ -63,12 +62,16 @@ func (c *call) listWebhooks() (answer, *meili.Error) {
 
 // findWebhook gives the webhook the path names. The caller holds mu.
 func (c *call) findWebhook() (*webhook, *meili.Error) {
+	uuid, err := request.WebhookUUID(c.params[0])
+	if err != nil {
+		return nil, err
+	}
 	for _, h := range c.webhooks {
-		if h.UUID == strings.ToLower(c.params[0]) {
+		if h.UUID == uuid {
 			return h, nil
 		}
 	}
-	return nil, meili.WebhookNotFound(c.params[0])
+	return nil, meili.WebhookNotFound(uuid)
 }
 
 func (c *call) getWebhook() (answer, *meili.Error) {

@@ -143,13 +143,23 @@ func (w *work) exchange(a, b string, before uint32) {
 		if t == nil || t.IndexUID == nil {
 			continue
 		}
-		switch *t.IndexUID {
-		case a:
-			t.IndexUID = &b
-		case b:
-			t.IndexUID = &a
+		t.IndexUID = new(exchanged(*t.IndexUID, a, b))
+		touched := make([]string, len(t.Touches))
+		for i, uid := range t.Touches {
+			touched[i] = exchanged(uid, a, b)
 		}
+		t.Touches = touched
 	}
+}
+
+func exchanged(uid, a, b string) string {
+	switch uid {
+	case a:
+		return b
+	case b:
+		return a
+	}
+	return uid
 }
 
 func (w *work) swap(t *task) *meili.Error {
@@ -255,12 +265,12 @@ func (w *work) settings(ix *index, tasks []*task) *meili.Error {
 	for _, t := range tasks {
 		next, err := t.Op.settings().Apply(current)
 		if err != nil {
-			return err
+			return of(ix.uid, err)
 		}
 		current = next
 	}
 	if err := ix.engine.SetSettings(current); err != nil {
-		return err
+		return of(ix.uid, err)
 	}
 	w.touch(ix, w.at)
 	return nil
