@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -63,6 +64,29 @@ func TestNoTestSleeps(t *testing.T) {
 		if strings.HasSuffix(file, "_test.go") && file != "miroir_test.go" && bytes.Contains(read(t, file), []byte("time.Sleep(")) &&
 			!bytes.Contains(read(t, file), []byte("synctest.")) {
 			t.Errorf("%s sleeps", file)
+		}
+	}
+}
+
+// A code that a client gets links into docs/errors.md.
+func TestErrorsAreDocumented(t *testing.T) {
+	documented := string(read(t, filepath.Join("docs", "errors.md")))
+	code := regexp.MustCompile(`"(miroir_[a-z_]+)"`)
+	used := map[string]bool{}
+	for _, file := range sources(t) {
+		if !strings.HasPrefix(file, "miroircore/") || strings.HasSuffix(file, "_test.go") || !bytes.Contains(read(t, file), []byte("meili.")) {
+			continue
+		}
+		for _, found := range regexp.MustCompile(`(?:NewError|refuse)\([^)]*?`+code.String()).FindAllSubmatch(read(t, file), -1) {
+			used[string(found[1])] = true
+		}
+	}
+	if len(used) == 0 {
+		t.Fatal("no error code was found")
+	}
+	for name := range used {
+		if !strings.Contains(documented, "\n### "+name+"\n") {
+			t.Errorf("docs/errors.md does not have %s", name)
 		}
 	}
 }

@@ -88,6 +88,17 @@ func TestExampleIsFormattedAndAdapts(t *testing.T) {
 	adaptClean(t, example)
 }
 
+func TestConfigurationOfContainersIsFormattedAndAdapts(t *testing.T) {
+	content, err := os.ReadFile(filepath.Join("..", "deploy", "Caddyfile"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if formatted := caddyfile.Format(content); !bytes.Equal(formatted, content) {
+		t.Errorf("deploy/Caddyfile is not formatted; it should be\n%s", formatted)
+	}
+	adaptClean(t, string(content))
+}
+
 // What stands behind # in the example is a default and therefore must be
 // right, too.
 func TestExampleAdaptsWithItsDefaultsWrittenOut(t *testing.T) {
