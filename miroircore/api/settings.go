@@ -1,0 +1,71 @@
+package api
+
+import (
+	"net/http"
+
+	"github.com/miroir-gateway/miroir/miroircore/meili"
+	"github.com/miroir-gateway/miroir/miroircore/meili/request"
+	"github.com/miroir-gateway/miroir/miroircore/meili/settings"
+)
+
+func (s *Server) getSettings(c *call) *meili.Error {
+	ix, err := s.lookup(c)
+	if err != nil {
+		return err
+	}
+	c.settingsVersion(ix)
+	return c.json(http.StatusOK, ix.Settings.JSON(s.Features.All()))
+}
+
+func (s *Server) getSetting(name string) func(*call) *meili.Error {
+	return func(c *call) *meili.Error {
+		ix, err := s.lookup(c)
+		if err != nil {
+			return err
+		}
+		c.settingsVersion(ix)
+		return c.json(http.StatusOK, ix.Settings.Sub(name))
+	}
+}
+
+func (s *Server) updateSettings(c *call) *meili.Error {
+	body, err := c.jsonBody()
+	if err != nil {
+		return err
+	}
+	patch, err := settings.Parse(body)
+	return s.applySettings(c, patch, err)
+}
+
+func (s *Server) updateSetting(name string) func(*call) *meili.Error {
+	return func(c *call) *meili.Error {
+		body, err := c.jsonBody()
+		if err != nil {
+			return err
+		}
+		patch, err := settings.ParseSub(name, body)
+		return s.applySettings(c, patch, err)
+	}
+}
+
+func (s *Server) resetSettings(c *call) *meili.Error {
+	return s.applySettings(c, settings.ResetAll(), nil)
+}
+
+func (s *Server) resetSetting(name string) func(*call) *meili.Error {
+	return func(c *call) *meili.Error { return s.applySettings(c, settings.ResetSub(name), nil) }
+}
+
+func (s *Server) applySettings(c *call, patch *settings.Patch, err *meili.Error) *meili.Error {
+	if err != nil {
+		return err
+	}
+	if err := request.IndexUID(c.uid); err != nil {
+		return err
+	}
+	if err := patch.Check(s.Features.All()); err != nil {
+		return err
+	}
+	receipt, err := s.Writer.Settings(c.ctx, s.writeCall(c, nil), c.uid, patch)
+	return s.receipt(c, http.StatusAccepted, receipt, err)
+}

@@ -1,0 +1,150 @@
+// Package miroircore is the engine of Miroir: it makes several unmodified
+// Meilisearch servers answer as one. It knows nothing of Caddy.
+//
+// An Engine holds what must survive a change of configuration (state, journal,
+// outboxes, health, tasks). A Generation is one configuration attached to it;
+// the newest one attached is in force.
+package miroircore
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/miroir-gateway/miroir/miroircore/cluster"
+	"github.com/miroir-gateway/miroir/miroircore/hidden"
+)
+
+// Defaults of a Config. Zero values in a Config mean these.
+const (
+	DefaultShards         = 64
+	DefaultWriteQuorum    = "majority"
+	DefaultUnavailable    = "partial"
+	DefaultMaxLag         = time.Second
+	DefaultFailoverAfter  = 500 * time.Millisecond
+	DefaultHedgeBudget    = 0.05
+	DefaultHealthInterval = 5 * time.Second
+	DefaultFails          = 3
+	DefaultPasses         = 2
+	DefaultBadDocuments   = "task"
+	DefaultMaxBody        = 100_000_000
+	DefaultOutboxLimit    = 10 << 30
+)
+
+// Config is one configuration of an Engine. It is validated whole before
+// anything is touched, and never changed once attached.
+type Config struct {
+	// Topology names the groups, their nodes and the copies inside a group.
+	Topology *cluster.Topology
+	// MasterKey is what clients' keys derive from. Required.
+	MasterKey string
+	// NodeKeys are what nodes are spoken to with: one, or two during rotation.
+	// Required.
+	NodeKeys []string
+	// Shards is the number of slots of an index created from now on. Default 64.
+	Shards int
+	// WriteQuorum is majority, one or all. Default majority.
+	WriteQuorum string
+	// Unavailable says what a search does when a shard has no copy that can be
+	// read: partial answers with X-Miroir-Degraded, error refuses. Default partial.
+	Unavailable string
+	// MaxLag is how far a replica may be behind the first to apply an operation
+	// and still be read. Default 1 s.
+	MaxLag time.Duration
+	// FailoverAfter is how long a leg may be silent before another copy is asked
+	// as well. Default 500 ms.
+	FailoverAfter time.Duration
+	// NoHedge turns hedged reads off. HedgeBudget is the share of extra requests
+	// that hedging may cost, 0.05 by default.
+	NoHedge     bool
+	HedgeBudget float64
+	// HealthInterval is the pause between probes of a node that is up, Fails how
+	// many failed ones take it down, Passes how many good ones bring it back.
+	// Defaults 5 s, 3, 2.
+	HealthInterval time.Duration
+	Fails, Passes  int
+	// BadDocuments is task (a bad document fails its task, as on the real server)
+	// or reject (it is answered 400 at once). Default task.
+	BadDocuments string
+	// MaxBody is the largest request body in bytes, after decompression.
+	// Default 100,000,000, as the real server's.
+	MaxBody int64
+	// OutboxLimit is how many bytes of writes one node may miss before it is
+	// rebuilt from its peers instead. Default 10 GiB.
+	OutboxLimit int64
+	// Transport carries requests to nodes. Default node.Transport().
+	Transport http.RoundTripper
+}
+
+// withDefaults gives a copy in which every zero value is its default.
+func (c Config) withDefaults() Config {
+	set(&c.Shards, DefaultShards)
+	set(&c.WriteQuorum, DefaultWriteQuorum)
+	set(&c.Unavailable, DefaultUnavailable)
+	set(&c.MaxLag, DefaultMaxLag)
+	set(&c.FailoverAfter, DefaultFailoverAfter)
+	set(&c.HedgeBudget, DefaultHedgeBudget)
+	set(&c.HealthInterval, DefaultHealthInterval)
+	set(&c.Fails, DefaultFails)
+	set(&c.Passes, DefaultPasses)
+	set(&c.BadDocuments, DefaultBadDocuments)
+	set(&c.MaxBody, int64(DefaultMaxBody))
+	set(&c.OutboxLimit, int64(DefaultOutboxLimit))
+	return c
+}
+
+func set[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}
+
+// Validate reports everything that is wrong with the configuration, each error
+// naming the option, or nil. Zero values are right: they stand for defaults.
+func (c *Config) Validate() error {
+	full := c.withDefaults()
+	var errs []error
+	if full.Topology == nil {
+		errs = append(errs, errors.New("no group: name at least one group with one node"))
+	} else if err := full.Topology.Validate(); err != nil {
+		errs = append(errs, err)
+	}
+	if full.MasterKey == "" {
+		errs = append(errs, errors.New("master_key is empty"))
+	}
+	if n := len(full.NodeKeys); n == 0 || n > 2 {
+		errs = append(errs, fmt.Errorf("node_key is given %d times: one is needed, two are allowed during rotation", n))
+	}
+	if full.Shards < 1 || full.Shards > hidden.MaxShards {
+		errs = append(errs, fmt.Errorf("shards is %d: it must be between 1 and %d", full.Shards, hidden.MaxShards))
+	}
+	errs = append(errs,
+		oneOf("write_quorum", full.WriteQuorum, "majority", "one", "all"),
+		oneOf("unavailable", full.Unavailable, "partial", "error"),
+		oneOf("bad_documents", full.BadDocuments, "task", "reject"),
+		positive("max_lag", int64(full.MaxLag)), positive("failover_after", int64(full.FailoverAfter)),
+		positive("health_interval", int64(full.HealthInterval)), positive("fails", int64(full.Fails)),
+		positive("passes", int64(full.Passes)), positive("max_body", full.MaxBody), positive("outbox_limit", full.OutboxLimit))
+	if full.HedgeBudget < 0 || full.HedgeBudget > 1 {
+		errs = append(errs, fmt.Errorf("hedge budget is %g: it must be between 0 and 1", full.HedgeBudget))
+	}
+	return errors.Join(errs...)
+}
+
+func oneOf(option, value string, allowed ...string) error {
+	for _, a := range allowed {
+		if value == a {
+			return nil
+		}
+	}
+	return fmt.Errorf("%s is %q: it must be one of %q", option, value, allowed)
+}
+
+func positive(option string, value int64) error {
+	if value <= 0 {
+		return fmt.Errorf("%s must be greater than zero", option)
+	}
+	return nil
+}

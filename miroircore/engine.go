@@ -1,0 +1,310 @@
+package miroircore
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/miroir-gateway/miroir/miroircore/access"
+	"github.com/miroir-gateway/miroir/miroircore/api"
+	"github.com/miroir-gateway/miroir/miroircore/document"
+	"github.com/miroir-gateway/miroir/miroircore/feature"
+	"github.com/miroir-gateway/miroir/miroircore/index"
+	"github.com/miroir-gateway/miroir/miroircore/job"
+	"github.com/miroir-gateway/miroir/miroircore/meili"
+	"github.com/miroir-gateway/miroir/miroircore/meili/node"
+	"github.com/miroir-gateway/miroir/miroircore/meili/request"
+	"github.com/miroir-gateway/miroir/miroircore/metrics"
+	"github.com/miroir-gateway/miroir/miroircore/search"
+	"github.com/miroir-gateway/miroir/miroircore/state"
+	"github.com/miroir-gateway/miroir/miroircore/state/bolt"
+	"github.com/miroir-gateway/miroir/miroircore/stats"
+	"github.com/miroir-gateway/miroir/miroircore/task"
+	"github.com/miroir-gateway/miroir/miroircore/webhook"
+	"github.com/miroir-gateway/miroir/miroircore/write"
+)
+
+// Options are what an Engine is opened with. They cannot change while it is open.
+type Options struct {
+	// StatePath is the file of the gateway's state. It is locked while the engine
+	// is open; the journal lies beside it. Required unless Store is given.
+	StatePath string
+	// SpoolDir is where large request bodies wait. Default: spool beside the state.
+	SpoolDir string
+	// Store keeps the state instead of a file at StatePath. The engine closes it.
+	Store state.Store
+	// OutboxLimit is how many bytes of writes one node may miss. Default 10 GiB.
+	OutboxLimit int64
+	Logger      *slog.Logger
+	// Now is the clock. Default time.Now.
+	Now func() time.Time
+}
+
+// Engine is one gateway: its state, its outboxes and what it knows of the
+// nodes. It outlives configurations: reload attaches a new Generation and
+// detaches the old one. All methods are safe for concurrent use.
+type Engine struct {
+	o       Options
+	store   state.Store
+	tasks   *task.Table
+	catalog *index.Catalog
+	keys    *access.Keys
+	fleet   *fleet
+	feature *feature.Set
+	writer  *write.Writer
+	reader  *search.Reader
+	server  *api.Server
+	metrics *metrics.Set
+	jobs    *job.Runner
+	hooks   *webhook.Book
+	sender  *webhook.Sender
+	// transport carries requests where a configuration brings none of its own.
+	transport *http.Transport
+	journal   string
+
+	current atomic.Pointer[Generation] // the newest one attached
+
+	mu       sync.Mutex
+	attached []*Generation
+	running  sync.WaitGroup
+	stop     context.CancelFunc
+	users    sync.WaitGroup // requests under way
+	closing  atomic.Bool
+}
+
+// Open opens the state and starts nothing: no request leaves the process before
+// the first Attach.
+func Open(o Options) (*Engine, error) {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.OutboxLimit == 0 {
+		o.OutboxLimit = DefaultOutboxLimit
+	}
+	dir := filepath.Dir(o.StatePath)
+	if o.SpoolDir == "" {
+		o.SpoolDir = filepath.Join(dir, "spool")
+	}
+	e := &Engine{o: o, store: o.Store, metrics: metrics.New(), transport: node.Transport(), journal: filepath.Join(dir, "journal")}
+	if e.store == nil {
+		store, err := bolt.Open(o.StatePath, bolt.Options{})
+		if err != nil {
+			return nil, err
+		}
+		e.store = store
+	}
+	if err := e.load(); err != nil {
+		return nil, errors.Join(err, e.store.Close())
+	}
+	return e, nil
+}
+
+// load makes the parts from the state, each from those before it.
+func (e *Engine) load() (err error) {
+	if e.tasks, err = task.Open(e.store, task.Options{Now: e.o.Now}); err != nil {
+		return fmt.Errorf("open tasks: %w", err)
+	}
+	if e.catalog, err = index.Open(e.store); err != nil {
+		return fmt.Errorf("open catalog: %w", err)
+	}
+	masterKey := func() string { return e.config().MasterKey }
+	if e.keys, err = access.Open(e.store, masterKey, e.o.Now); err != nil {
+		return fmt.Errorf("open keys: %w", err)
+	}
+	if e.fleet, err = openFleet(e); err != nil {
+		return fmt.Errorf("open fleet: %w", err)
+	}
+	if e.feature, err = feature.Open(e.store, e.fleet.Clients, e.o.Logger); err != nil {
+		return err
+	}
+	if e.hooks, err = webhook.Open(e.store); err != nil {
+		return err
+	}
+	return nil
+}
+
+// start begins the background work, once a configuration is there to work
+// under: what an earlier process left undelivered is delivered, nodes are
+// probed. All of it ends in Close.
+func (e *Engine) start() (err error) {
+	e.writer, err = write.Open(write.Options{
+		Dir: e.journal, Store: e.store, Catalog: e.catalog, Tasks: e.tasks,
+		Nodes: e.fleet.Client, NodeUp: e.fleet.Writable, Topology: e.fleet.Topology, Report: e.fleet.Reported,
+		Shards:      func() int { return e.config().Shards },
+		Quorum:      func() write.Quorum { return write.Quorum(e.config().WriteQuorum) },
+		MaxLag:      func() time.Duration { return e.config().MaxLag },
+		OutboxLimit: e.o.OutboxLimit, Logger: e.o.Logger, Metrics: e.metrics, Now: e.o.Now,
+	})
+	if err != nil {
+		return fmt.Errorf("open journal: %w", err)
+	}
+	e.reader = search.New(search.Options{
+		Client: e.fleet.Client, Readable: e.Readable, Features: e.feature.All,
+		Logger: e.o.Logger, Now: e.o.Now, Metrics: e.metrics,
+	})
+	e.jobs = job.NewRunner(job.Options{
+		Tasks: e.tasks, Catalog: e.catalog, Keys: e.keys, Features: e.feature.All, Client: e.fleet.Client,
+		Readable: e.Readable, Dir: filepath.Join(filepath.Dir(e.o.StatePath), "dumps"), Version: e.fleet.Version, Now: e.o.Now,
+	})
+	e.sender = webhook.Start(e.hooks, nil, e.o.Logger)
+	e.tasks.OnFinish(e.sender.Ended)
+	e.server = api.New(e.apiOptions())
+	ctx, cancel := context.WithCancel(context.Background())
+	e.stop = cancel
+	e.running.Go(func() { e.fleet.run(ctx) })
+	return nil
+}
+
+// apiOptions hands the parts to the HTTP surface.
+func (e *Engine) apiOptions() api.Options {
+	joined := &stats.Joiner{Client: e.fleet.Client, Readable: e.Readable, Count: e.count}
+	return api.Options{
+		Keys: e.keys, Catalog: e.catalog, Tasks: e.tasks, Reader: e.reader, Writer: e.writer, Fleet: e.fleet, Readable: e.Readable,
+		Instance: api.Instance{Features: e.feature, Webhooks: e.hooks, Stats: joined, Jobs: e.jobs,
+			Metrics: &exposition{engine: e, stats: joined}},
+		Logger: e.o.Logger, Now: e.o.Now,
+	}
+}
+
+// count counts an index's documents over a covering set.
+func (e *Engine) count(ctx context.Context, ix *index.Index) (int, *meili.Error) {
+	answer, err := e.reader.Documents(ctx, search.Call{Unavailable: "partial"}, ix, &request.DocumentsFetch{Fields: []string{}})
+	if err != nil {
+		return 0, err
+	}
+	var page struct {
+		Total int `json:"total"`
+	}
+	if err := json.Unmarshal(answer.Body, &page); err != nil {
+		return 0, meili.NewError("internal", "counting documents: %v", err)
+	}
+	return page.Total, nil
+}
+
+// config is the configuration in force, with defaults. Before the first Attach
+// it is empty.
+func (e *Engine) config() *Config {
+	if g := e.current.Load(); g != nil {
+		return &g.config
+	}
+	return &Config{}
+}
+
+// Readable tells whether searches may ask a node for a physical index: it
+// answers, and it has applied what the others have.
+func (e *Engine) Readable(nodeID, physical string) bool {
+	return e.fleet.Up(nodeID) && e.writer.Readable(nodeID, physical)
+}
+
+// Attach puts a configuration in force. The first one starts probes and
+// deliveries; each later one only changes what they work with. A configuration
+// that is refused leaves the one in force untouched.
+func (e *Engine) Attach(config *Config) (*Generation, error) {
+	if err := config.Validate(); err != nil {
+		return nil, err
+	}
+	g := &Generation{engine: e, config: config.withDefaults()}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.closing.Load() {
+		return nil, errors.New("attach a configuration: the engine is closed")
+	}
+	before := e.current.Load()
+	if err := e.use(g); err != nil {
+		return nil, err
+	}
+	if e.stop == nil {
+		if err := e.start(); err != nil {
+			e.current.Store(before)
+			return nil, err
+		}
+	}
+	e.reader.Tune(search.Tuning{FailoverAfter: g.config.FailoverAfter, NoHedge: g.config.NoHedge, HedgeBudget: g.config.HedgeBudget})
+	e.attached = append(e.attached, g)
+	return g, nil
+}
+
+// use puts a generation in force.
+func (e *Engine) use(g *Generation) error {
+	if err := e.fleet.configure(&g.config); err != nil {
+		return err
+	}
+	spool, err := document.NewSpool(e.o.SpoolDir, g.config.MaxBody)
+	if err != nil {
+		return err
+	}
+	g.settings = api.Settings{Unavailable: g.config.Unavailable, RejectBadDocuments: g.config.BadDocuments == "reject", Spool: spool}
+	e.current.Store(g)
+	return nil
+}
+
+// detach takes a generation away. If it was in force, the newest of those left is.
+func (e *Engine) detach(g *Generation) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for i, other := range e.attached {
+		if other == g {
+			e.attached = append(e.attached[:i:i], e.attached[i+1:]...)
+			break
+		}
+	}
+	if len(e.attached) == 0 || e.current.Load() != g {
+		return
+	}
+	if err := e.use(e.attached[len(e.attached)-1]); err != nil {
+		e.o.Logger.Error("the earlier configuration cannot be put back in force", "error", err)
+	}
+}
+
+// closeTimeout bounds how long Close waits for requests under way.
+const closeTimeout = 10 * time.Second
+
+// Close waits for the requests under way, stops the background work and closes
+// the state. What was accepted and not yet delivered is delivered after the
+// next start.
+func (e *Engine) Close() error {
+	e.mu.Lock()
+	e.closing.Store(true)
+	stop := e.stop
+	e.mu.Unlock()
+	done := make(chan struct{})
+	go func() {
+		e.users.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+	case <-time.After(closeTimeout):
+		e.o.Logger.Warn("closing with requests under way")
+	}
+	var err error
+	if stop != nil {
+		stop()
+		e.running.Wait()
+		e.jobs.Close()
+		e.sender.Close()
+		ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+		defer cancel()
+		err = e.writer.Close(ctx)
+	}
+	e.transport.CloseIdleConnections()
+	return errors.Join(err, e.tasks.Close(), e.store.Close())
+}
+
+// Collectors are the engine's figures for Prometheus.
+func (e *Engine) Collectors() []prometheus.Collector { return e.metrics.Collectors() }
+
+// Report is the state of the fleet, as /_miroir/topology shows it.
+func (e *Engine) Report() api.Report { return e.fleet.Report() }

@@ -1,0 +1,205 @@
+package miroircore
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"net/url"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"github.com/google/uuid"
+
+	"github.com/miroir-gateway/miroir/miroircore/cluster"
+	"github.com/miroir-gateway/miroir/miroircore/meili"
+	"github.com/miroir-gateway/miroir/miroircore/meili/node"
+	"github.com/miroir-gateway/miroir/miroircore/state"
+)
+
+const fleetTable = "fleet"
+
+var fleetKey = []byte("id")
+
+// fleet is the engine's view of its nodes: those that the configuration names
+// and those that still hold shards though it names them no more.
+type fleet struct {
+	e      *Engine
+	id     string // written to each node: a node has one owner
+	health *cluster.Health
+
+	topology atomic.Pointer[cluster.Topology]
+	clients  atomic.Pointer[map[string]*node.Client]
+	known    atomic.Pointer[map[string]cluster.Node]
+	admitted sync.Map // node id → true once it is known to be of this fleet
+}
+
+func openFleet(e *Engine) (*fleet, error) {
+	f := &fleet{e: e}
+	f.clients.Store(&map[string]*node.Client{})
+	f.known.Store(&map[string]cluster.Node{})
+	f.health = cluster.NewHealth(cluster.HealthOptions{
+		Client: f.Client, Changed: f.changed, Answered: f.answered, Admit: f.admit, Logger: e.o.Logger, Now: e.o.Now,
+	})
+	err := e.store.Update(func(tx state.Tx) error {
+		f.id = string(tx.Get(fleetTable, fleetKey))
+		if f.id == "" {
+			f.id = uuid.NewString()
+			return tx.Put(fleetTable, fleetKey, []byte(f.id))
+		}
+		return nil
+	})
+	return f, err
+}
+
+// configure takes over the nodes of a configuration. Their addresses are kept,
+// so that a node that leaves the file can still be reached while it holds shards.
+func (f *fleet) configure(c *Config) error {
+	known, err := f.remember(c.Topology)
+	if err != nil {
+		return fmt.Errorf("keep the addresses of nodes: %w", err)
+	}
+	transport := c.Transport
+	if transport == nil {
+		transport = f.e.transport
+	}
+	keys := func() []string { return f.e.config().NodeKeys }
+	clients := make(map[string]*node.Client, len(known))
+	for id, n := range known {
+		clients[id] = node.New(id, n.URL, keys, transport)
+	}
+	for id := range *f.known.Load() {
+		if _, still := known[id]; !still {
+			f.e.metrics.ForgetNode(id)
+		}
+	}
+	f.topology.Store(c.Topology)
+	f.clients.Store(&clients)
+	f.known.Store(&known)
+	f.health.Configure(slices.Sorted(maps.Keys(known)), cluster.Tuning{Interval: c.HealthInterval, Fails: c.Fails, Passes: c.Passes})
+	return nil
+}
+
+// remember gives the nodes of a topology and those that placements still name.
+func (f *fleet) remember(t *cluster.Topology) (map[string]cluster.Node, error) {
+	known := map[string]cluster.Node{}
+	err := f.e.store.Update(func(tx state.Tx) error {
+		clear(known)
+		for _, n := range t.Nodes() {
+			known[n.ID] = n
+			if err := tx.Put(fleetTable, nodeKey(n.ID), []byte(n.Group+" "+n.URL.String())); err != nil {
+				return err
+			}
+		}
+		for _, id := range f.placed() {
+			if _, named := known[id]; named {
+				continue
+			}
+			if n, ok := parseNode(id, tx.Get(fleetTable, nodeKey(id))); ok {
+				known[id] = n
+			}
+		}
+		return nil
+	})
+	return known, err
+}
+
+func nodeKey(id string) []byte { return []byte("node/" + id) }
+
+func parseNode(id string, saved []byte) (cluster.Node, bool) {
+	var group, address string
+	if _, err := fmt.Sscan(string(saved), &group, &address); err != nil {
+		return cluster.Node{}, false
+	}
+	u, err := url.Parse(address)
+	return cluster.Node{ID: id, Group: group, URL: u}, err == nil
+}
+
+// placed lists the nodes that placements name.
+func (f *fleet) placed() []string {
+	ids := map[string]bool{}
+	for _, ix := range f.e.catalog.List() {
+		for _, g := range ix.Placement.Groups {
+			for _, replicas := range g.Shards {
+				for _, id := range replicas {
+					ids[id] = true
+				}
+			}
+		}
+	}
+	return slices.Collect(maps.Keys(ids))
+}
+
+func (f *fleet) run(ctx context.Context) { f.health.Run(ctx) }
+
+// Topology is the wanted shape of the fleet.
+func (f *fleet) Topology() *cluster.Topology { return f.topology.Load() }
+
+// Client gives the client of a node.
+func (f *fleet) Client(id string) (*node.Client, bool) {
+	c, ok := (*f.clients.Load())[id]
+	return c, ok
+}
+
+// Clients gives the clients of the nodes that are up.
+func (f *fleet) Clients() []*node.Client {
+	var up []*node.Client
+	for id, c := range *f.clients.Load() {
+		if f.health.Writable(id) {
+			up = append(up, c)
+		}
+	}
+	return up
+}
+
+// Up tells whether a node may be read.
+func (f *fleet) Up(id string) bool { return f.health.Up(id) }
+
+// Writable tells whether a node may be written to.
+func (f *fleet) Writable(id string) bool { return f.health.Writable(id) }
+
+// Reported takes how a request of the traffic to a node went.
+func (f *fleet) Reported(id string, err error) {
+	if err == nil {
+		return
+	}
+	kind := node.KindOf(err)
+	f.e.metrics.NodeFailed(id, kind.String())
+	if kind == node.KindRefused || kind == node.KindCut || kind == node.KindTimeout {
+		f.health.Failed(id)
+	}
+}
+
+func (f *fleet) changed(id string, up bool) {
+	f.e.metrics.NodeUp(id, up)
+	if !up {
+		f.e.writer.Suspect(id)
+	}
+}
+
+// answered tells a node that is back what it may have missed besides documents.
+func (f *fleet) answered(id string) {
+	c, ok := f.Client(id)
+	if !ok {
+		return
+	}
+	if err := f.e.feature.Push(context.Background(), c); err != nil {
+		f.e.o.Logger.Warn("node does not follow the experimental features yet", "node", id, "error", err)
+	}
+}
+
+// Version is the lowest version of the nodes that were reached: what it can do
+// all can do.
+func (f *fleet) Version() meili.Version {
+	var lowest meili.Version
+	for id := range *f.known.Load() {
+		v := f.health.State(id).Version
+		if v.PkgVersion != "" && (lowest.PkgVersion == "" || cluster.CompareVersions(v.PkgVersion, lowest.PkgVersion) < 0) {
+			lowest = v
+		}
+	}
+	if lowest.PkgVersion == "" {
+		return meili.Version{CommitSHA: "unknown", CommitDate: "unknown", PkgVersion: cluster.Lowest}
+	}
+	return lowest
+}

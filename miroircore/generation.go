@@ -1,0 +1,68 @@
+package miroircore
+
+import (
+	"net/http"
+
+	"github.com/miroir-gateway/miroir/miroircore/api"
+	"github.com/miroir-gateway/miroir/miroircore/meili"
+)
+
+// Generation is one configuration attached to an Engine, from Attach to Detach.
+// Requests that came in under it are answered under it, even while a newer one
+// is in force.
+type Generation struct {
+	engine   *Engine
+	config   Config
+	settings api.Settings
+}
+
+// Detach takes the configuration away; it must be called once. If it was in
+// force, the newest one still attached is put back.
+func (g *Generation) Detach() { g.engine.detach(g) }
+
+// ServeRoute answers all of Meilisearch's API but the reads that are merged.
+func (g *Generation) ServeRoute(w http.ResponseWriter, r *http.Request, next api.Next) error {
+	return g.serve(api.FamilyRoute, w, r, next)
+}
+
+// ServeSearch answers the reads that are merged from several nodes.
+func (g *Generation) ServeSearch(w http.ResponseWriter, r *http.Request, next api.Next) error {
+	return g.serve(api.FamilySearch, w, r, next)
+}
+
+// ServeAdmin answers what lies under /_miroir/.
+func (g *Generation) ServeAdmin(w http.ResponseWriter, r *http.Request, next api.Next) error {
+	return g.serve(api.FamilyAdmin, w, r, next)
+}
+
+func (g *Generation) serve(family api.Family, w http.ResponseWriter, r *http.Request, next api.Next) error {
+	e := g.engine
+	e.users.Add(1)
+	defer e.users.Done()
+	if e.closing.Load() {
+		meili.NewError("miroir_starting", "The gateway is stopping. Retry.").Write(w)
+		return nil
+	}
+	if !e.server.Owns(family, r) {
+		return e.server.Serve(family, &g.settings, w, r, next)
+	}
+	seen := &statusWatch{ResponseWriter: w, status: http.StatusOK}
+	done := e.metrics.Request(e.server.Template(r.Method, r.URL.Path), r.Method)
+	err := e.server.Serve(family, &g.settings, seen, r, next)
+	done(seen.status)
+	return err
+}
+
+// statusWatch remembers the status of an answer.
+type statusWatch struct {
+	http.ResponseWriter
+	status int
+}
+
+func (w *statusWatch) WriteHeader(status int) {
+	w.status = status
+	w.ResponseWriter.WriteHeader(status)
+}
+
+// Unwrap lets http.ResponseController reach what the writer below can do.
+func (w *statusWatch) Unwrap() http.ResponseWriter { return w.ResponseWriter }

@@ -1,0 +1,113 @@
+package fleet
+
+import (
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/miroir-gateway/miroir/test/minimeili"
+)
+
+// Binary is the path of the real Meilisearch to run suites on, or "".
+func Binary() string { return os.Getenv("MEILISEARCH_BIN") }
+
+// Node is one Meilisearch of a fleet.
+type Node struct {
+	ID string
+	// Double is the test double, nil where the node is a real server.
+	Double *minimeili.Server
+
+	addr string
+	real *process
+}
+
+// URL is the node's address.
+func (n Node) URL() string { return "http://" + n.addr }
+
+func startNode(t testing.TB, id string) Node {
+	t.Helper()
+	if Binary() == "" {
+		double := minimeili.Run(t, minimeili.WithMasterKey(nodeKey), minimeili.WithDir(t.TempDir()))
+		return Node{ID: id, Double: double, addr: double.Addr()}
+	}
+	p := &process{t: t, dir: t.TempDir(), addr: freeAddress(t)}
+	p.start()
+	t.Cleanup(p.kill)
+	return Node{ID: id, addr: p.addr, real: p}
+}
+
+// Kill ends the node as a power cut would: what it had not synced is gone.
+func (n Node) Kill() {
+	if n.real != nil {
+		n.real.kill()
+		return
+	}
+	n.Double.Kill()
+}
+
+// Restart brings a killed node back on its address and its data.
+func (n Node) Restart() {
+	if n.real != nil {
+		n.real.start()
+		return
+	}
+	n.Double.Restart()
+}
+
+// Pause stops the node without ending it; Resume lets it go on.
+func (n Node) Pause() { n.signal(syscall.SIGSTOP, (*minimeili.Server).Pause) }
+
+// Resume ends a Pause.
+func (n Node) Resume() { n.signal(syscall.SIGCONT, (*minimeili.Server).Resume) }
+
+func (n Node) signal(s syscall.Signal, double func(*minimeili.Server)) {
+	if n.real == nil {
+		double(n.Double)
+		return
+	}
+	if err := n.real.command.Process.Signal(s); err != nil {
+		n.real.t.Error(err)
+	}
+}
+
+// process is a real server.
+type process struct {
+	t       testing.TB
+	dir     string
+	addr    string
+	command *exec.Cmd
+}
+
+func (p *process) start() {
+	p.t.Helper()
+	p.command = exec.Command(Binary(), "--db-path", filepath.Join(p.dir, "db"), "--dump-dir", filepath.Join(p.dir, "dumps"),
+		"--snapshot-dir", filepath.Join(p.dir, "snapshots"), "--http-addr", p.addr, "--master-key", nodeKey, "--no-analytics", "--log-level", "OFF")
+	p.command.Dir = p.dir
+	if err := p.command.Start(); err != nil {
+		p.t.Fatal(err)
+	}
+	for end := time.Now().Add(30 * time.Second); ; {
+		response, err := http.Get("http://" + p.addr + "/health")
+		if err == nil {
+			_ = response.Body.Close()
+			return
+		}
+		if time.Now().After(end) {
+			p.t.Fatalf("the real server does not start: %v", err)
+		}
+		<-time.After(20 * time.Millisecond)
+	}
+}
+
+// kill ends the process at once; a second call does nothing.
+func (p *process) kill() {
+	if p.command.ProcessState != nil {
+		return
+	}
+	_ = p.command.Process.Kill()
+	_ = p.command.Wait() // its exit code after a signal says nothing
+}
