@@ -5,13 +5,11 @@ package webhook
 import (
 	"encoding/json"
 	"fmt"
-	"net/url"
 	"sort"
 	"strings"
 	"sync"
 
 	"github.com/google/uuid"
-	"golang.org/x/net/http/httpguts"
 
 	"github.com/miroir-gateway/miroir/miroircore/meili"
 	"github.com/miroir-gateway/miroir/miroircore/meili/request"
@@ -21,11 +19,8 @@ import (
 
 const table = "webhooks"
 
-// The real server's limits.
-const (
-	maxHooks   = 20
-	maxHeaders = 200
-)
+// maxHooks is the real server's limit.
+const maxHooks = 20
 
 // hook is a webhook as it is kept, its headers in clear.
 type hook struct {
@@ -88,7 +83,7 @@ func (b *Book) all() map[string]hook {
 
 // Get gives one webhook.
 func (b *Book) Get(id string) (meili.Webhook, *meili.Error) {
-	key, err := keyOf(id)
+	key, err := request.WebhookUUID(id)
 	if err != nil {
 		return meili.Webhook{}, err
 	}
@@ -114,7 +109,7 @@ func (b *Book) Create(w *request.WebhookChange) (meili.Webhook, *meili.Error) {
 
 // Update changes a webhook.
 func (b *Book) Update(id string, w *request.WebhookChange) (meili.Webhook, *meili.Error) {
-	key, err := keyOf(id)
+	key, err := request.WebhookUUID(id)
 	if err != nil {
 		return meili.Webhook{}, err
 	}
@@ -129,7 +124,7 @@ func (b *Book) Update(id string, w *request.WebhookChange) (meili.Webhook, *meil
 
 // Delete removes a webhook.
 func (b *Book) Delete(id string) *meili.Error {
-	key, err := keyOf(id)
+	key, err := request.WebhookUUID(id)
 	if err != nil {
 		return err
 	}
@@ -147,10 +142,11 @@ func (b *Book) Delete(id string) *meili.Error {
 
 // put applies a change to a webhook and keeps it. The caller holds the lock.
 func (b *Book) put(id string, h hook, change *request.WebhookChange) (meili.Webhook, *meili.Error) {
-	changed, refused := h.with(id, change)
+	address, headers, refused := change.Apply(id, h.URL, h.Headers)
 	if refused != nil {
 		return meili.Webhook{}, refused
 	}
+	changed := hook{URL: address, Headers: headers}
 	saved, err := json.Marshal(changed)
 	if err == nil {
 		err = b.store.Update(func(tx state.Tx) error { return tx.Put(table, []byte(id), saved) })
@@ -160,39 +156,6 @@ func (b *Book) put(id string, h hook, change *request.WebhookChange) (meili.Webh
 	}
 	b.hooks[id] = changed
 	return changed.view(id), nil
-}
-
-// with gives the webhook as a change makes it.
-func (h hook) with(id string, change *request.WebhookChange) (hook, *meili.Error) {
-	changed := hook{URL: h.URL, Headers: map[string]string{}}
-	if change.URL.Sent && change.URL.Value != nil {
-		changed.URL = *change.URL.Value
-	}
-	if changed.URL == "" {
-		return h, meili.NewError("invalid_webhook_url", "The URL for the webhook `%s` is missing.", id)
-	}
-	if u, err := url.Parse(changed.URL); err != nil || u.Scheme == "" || u.Host == "" {
-		return h, meili.NewError("invalid_webhook_url", "Invalid URL `%s`: relative URL without a base", changed.URL)
-	}
-	if !change.Reset {
-		for name, value := range h.Headers {
-			changed.Headers[name] = value
-		}
-		for _, header := range change.Headers {
-			if !httpguts.ValidHeaderFieldName(header.Name) {
-				return h, meili.NewError("invalid_webhook_headers", "Invalid header name `%s`: invalid HTTP header name", header.Name)
-			}
-			if header.Value == nil {
-				delete(changed.Headers, header.Name)
-			} else {
-				changed.Headers[header.Name] = *header.Value
-			}
-		}
-	}
-	if len(changed.Headers) > maxHeaders {
-		return h, meili.NewError("invalid_webhook_headers", "Too many headers for the webhook `%s`. Please limit the number of headers to %d. Hint: To remove an already defined header set its value to `null`", id, maxHeaders)
-	}
-	return changed, nil
 }
 
 // view is the webhook as clients see it: credentials are cut short.
@@ -205,12 +168,4 @@ func (h hook) view(id string) meili.Webhook {
 		v.Headers[name] = value
 	}
 	return v
-}
-
-func keyOf(id string) (string, *meili.Error) {
-	parsed, err := uuid.Parse(id)
-	if err != nil {
-		return "", meili.NewError("invalid_webhook_uuid", "Invalid UUID: %s", id)
-	}
-	return parsed.String(), nil
 }

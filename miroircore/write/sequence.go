@@ -8,8 +8,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/google/uuid"
-
 	"github.com/miroir-gateway/miroir/miroircore/meili"
 	"github.com/miroir-gateway/miroir/miroircore/state"
 	"github.com/miroir-gateway/miroir/miroircore/task"
@@ -125,8 +123,8 @@ func (w *Writer) enter(o *operation) (*journal.Ticket, error) {
 	if o.Task, err = w.opts.Tasks.Reserve(); err != nil {
 		return nil, err
 	}
-	o.Name = "mtask-" + uuid.NewString()
 	o.At = w.opts.Now()
+	o.Name = task.NewName(o.Task, w.opts.Now())
 	w.mutex.Lock()
 	defer w.mutex.Unlock()
 	if w.closed {
@@ -147,7 +145,7 @@ func (w *Writer) enter(o *operation) (*journal.Ticket, error) {
 	}
 	// Where nothing stands in the way the meaning goes to the disk in the same
 	// write as the header.
-	if w.mayBind(o) {
+	if w.mayBind(o) && o.manner != single {
 		if fast, ok := o.action.(instant); ok && fast.ready(w, o) {
 			b, err := o.action.bind(w, o)
 			if err == nil {

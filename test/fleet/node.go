@@ -46,7 +46,7 @@ func (n Node) Kill() {
 		n.real.kill()
 		return
 	}
-	n.Double.Kill()
+	n.Double.Stop()
 }
 
 // Restart brings a killed node back on its address and its data.
@@ -55,7 +55,9 @@ func (n Node) Restart() {
 		n.real.start()
 		return
 	}
-	n.Double.Restart()
+	if err := n.Double.Restart(); err != nil {
+		panic(err) // its port was taken: no test can go on
+	}
 }
 
 // Pause stops the node without ending it; Resume lets it go on.
