@@ -175,25 +175,7 @@ func (f *fleet) configure(raw string) {
 	}
 	f.ix.Settings = logical
 	f.single.do(http.MethodPatch, "/indexes/books/settings", raw)
-	var physical map[string]any
-	if err := json.Unmarshal([]byte(raw), &physical); err != nil {
-		f.t.Fatal(err)
-	}
-	filterable, _ := physical["filterableAttributes"].([]any)
-	physical["filterableAttributes"] = append(filterable,
-		map[string]any{"attributePatterns": []string{hidden.ShardField}, "features": map[string]any{"facetSearch": false, "filter": map[string]any{"equality": true, "comparison": false}}},
-		map[string]any{"attributePatterns": []string{hidden.VersionField}, "features": map[string]any{"facetSearch": false, "filter": map[string]any{"equality": true, "comparison": true}}})
-	if d, ok := physical["distinctAttribute"].(string); ok {
-		physical["filterableAttributes"] = append(physical["filterableAttributes"].([]any), d)
-		delete(physical, "distinctAttribute")
-	}
-	delete(physical, "displayedAttributes")
-	physical["rankingRules"] = append(append([]string(nil), logical.RankingRules()...), hidden.VersionField+":asc")
-	physical["faceting"] = map[string]any{"maxValuesPerFacet": 10000}
-	body, err := json.Marshal(physical)
-	if err != nil {
-		f.t.Fatal(err)
-	}
+	body := index.Physical(logical)
 	for _, n := range f.nodes {
 		n.do(http.MethodPatch, "/indexes/books/settings", string(body))
 	}
