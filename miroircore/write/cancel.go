@@ -18,8 +18,7 @@ func (w *Writer) Cancel(taskUID uint32) bool {
 	o.canceling = true
 	w.mutex.Unlock()
 	end := finish{Status: meili.StatusCanceled, At: w.opts.Now()}
-	err := w.journal.AppendSync(journal.Record{Kind: journal.Finished, Op: o.op, Body: must(end)},
-		journal.Record{Kind: journal.Closed, Op: o.op}).Durable()
+	err := w.journal.AppendSync(journal.Record{Kind: journal.Finished, Op: o.op, Body: must(end)}).Durable()
 	w.mutex.Lock()
 	o.canceling = false
 	if err != nil {
@@ -35,7 +34,12 @@ func (w *Writer) Cancel(taskUID uint32) bool {
 	delete(w.byTask, taskUID)
 	close(o.ended)
 	w.mutex.Unlock()
-	o.payload.discard()
-	w.wg.Go(func() { w.advance(o.Indexes) }) // it calls the task table, which may be waiting for this
+	w.wg.Go(func() {
+		w.advance(o.Indexes)
+		// The table ends the task when it hears that it may.
+		if _, err := w.opts.Tasks.Wait(w.ctx, taskUID); err == nil {
+			w.letGo(o)
+		}
+	})
 	return true
 }

@@ -405,12 +405,40 @@ func (w *Writer) closeIfOver(o *operation) bool {
 	return true
 }
 
-// letGo lets go of what was kept for an operation.
+// letGo gives up what was kept for an operation that is over everywhere. Its
+// records are closed when the task table has been written: until then only they
+// know how its task ended.
 func (w *Writer) letGo(o *operation) {
 	if c, ok := o.action.(interface{ closed(*Writer, *operation) }); ok {
 		c.closed(w, o)
 	}
 	w.keys.remember(o)
-	w.journal.Append(journal.Record{Kind: journal.Closed, Op: o.op})
-	o.payload.discard()
+	w.mutex.Lock()
+	o.slim()
+	w.over = append(w.over, o)
+	w.mutex.Unlock()
+}
+
+// closeOver closes the operations that are over everywhere.
+func (w *Writer) closeOver() {
+	w.mutex.Lock()
+	over := w.over
+	w.over = nil
+	w.mutex.Unlock()
+	if len(over) == 0 {
+		return
+	}
+	if err := w.opts.Tasks.Flush(); err != nil {
+		w.log.Error("the task table could not be written", "error", err)
+		w.mutex.Lock()
+		w.over = append(over, w.over...)
+		w.mutex.Unlock()
+		return
+	}
+	records := make([]journal.Record, len(over))
+	for i, o := range over {
+		records[i] = journal.Record{Kind: journal.Closed, Op: o.op}
+		o.payload.discard()
+	}
+	w.journal.Append(records...)
 }

@@ -99,16 +99,20 @@ func (w *Writer) standing(p place) *standing {
 	return st
 }
 
-// watchLag takes nodes that are too far behind out of the covering sets, and
-// looks again at operations whose nodes went away or came back.
+// watchLag takes nodes that are too far behind out of the covering sets, looks
+// again at operations whose nodes went away or came back, and closes those that
+// are over.
 func (w *Writer) watchLag() {
 	ticker := time.NewTicker(lagTick)
 	defer ticker.Stop()
-	for {
+	for n := 1; ; n++ {
 		select {
 		case <-w.ctx.Done():
 			return
 		case <-ticker.C:
+		}
+		if n%20 == 0 {
+			w.closeOver()
 		}
 		for _, o := range w.late() {
 			w.review(o)

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/miroir-gateway/miroir/miroircore/meili/node"
+	"github.com/miroir-gateway/miroir/test/minimeili"
 )
 
 const serverKey = "masterKeyForTheTests0"
@@ -125,4 +126,27 @@ func (s *realServer) wait(summary map[string]any) map[string]any {
 			return task
 		}
 	}
+}
+
+// backends are the servers that flows are held to: the real one where
+// MEILISEARCH_BIN names it, and always the double.
+func backends() map[string]func(testing.TB) *url.URL {
+	all := map[string]func(testing.TB) *url.URL{"double": func(t testing.TB) *url.URL { return parse(t, double(t).URL()) }}
+	if bin := os.Getenv("MEILISEARCH_BIN"); bin != "" {
+		all["real"] = func(t testing.TB) *url.URL { return startReal(t, bin).url }
+	}
+	return all
+}
+
+func double(t testing.TB) *minimeili.Server {
+	return minimeili.Run(t, minimeili.WithMasterKey(serverKey))
+}
+
+func parse(t testing.TB, text string) *url.URL {
+	t.Helper()
+	u, err := url.Parse(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return u
 }

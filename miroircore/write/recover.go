@@ -61,8 +61,13 @@ func (w *Writer) recover(open []*journal.Operation) error {
 		}
 	}
 	for _, found := range open {
-		if o := w.ops[found.Op]; o != nil && o.bind != nil {
+		switch o := w.ops[found.Op]; {
+		case o == nil:
+		case o.bind != nil:
 			w.wg.Go(func() { w.review(o) })
+		case o.state == finished: // it was cancelled
+			delete(w.ops, o.op)
+			w.over = append(w.over, o)
 		}
 	}
 	for _, list := range uids {

@@ -116,6 +116,7 @@ type Writer struct {
 	mutex    sync.Mutex
 	closed   bool
 	ops      map[uint64]*operation
+	over     []*operation // they have ended everywhere, but are not closed
 	byTask   map[uint32]*operation
 	lines    map[string]*line
 	boxes    map[string]*outbox.Node
@@ -219,6 +220,7 @@ func (w *Writer) Close(ctx context.Context) error {
 	closing.Wait()
 	w.cancel()
 	w.wg.Wait()
+	w.closeOver()
 	err := errors.Join(w.journal.Close(), w.saveState())
 	if err != nil {
 		return fmt.Errorf("close the writer: %w", err)
