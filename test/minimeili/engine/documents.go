@@ -233,7 +233,7 @@ func (ix *Index) Edit(e *filter.Expr, function func(doc json.RawMessage) (json.R
 		v, _ := parseValue(after)
 		body, ok := v.(*object)
 		if !ok {
-			return 0, 0, meili.NewError("internal", "the edited document is not an object")
+			return 0, 0, meili.NewError("edit_documents_by_function_error", "Document editions must keep documents as objects")
 		}
 		if equalValue(d.body, body) {
 			continue
@@ -241,8 +241,11 @@ func (ix *Index) Edit(e *filter.Expr, function func(doc json.RawMessage) (json.R
 		for _, m := range body.members {
 			ix.fieldID(m.key)
 		}
+		if ix.primaryKey != "" && lookup(body, ix.primaryKey) == nil {
+			return 0, 0, meili.NewError("missing_document_id", "Document doesn't have a `%s` attribute: `%s`.", ix.primaryKey, appendValue(nil, body))
+		}
 		if ix.primaryKey != "" && !equalValue(lookup(body, ix.primaryKey), lookup(d.body, ix.primaryKey)) {
-			return 0, 0, meili.NewError("internal", "Document editions cannot modify a document's primary key")
+			return 0, 0, meili.NewError("edit_documents_by_function_error", "Document editions cannot modify a document's primary key")
 		}
 		order = append(order, &change{id: d.id, docid: docid, body: body})
 	}

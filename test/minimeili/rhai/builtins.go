@@ -2,6 +2,7 @@ package rhai
 
 import (
 	"math"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -37,6 +38,9 @@ func (e *callExpr) eval(m *machine, s *scope) (any, error) {
 				return m.call(f, args, e.at)
 			}
 		}
+		if old, ok := self.(string); ok && e.changes(args) {
+			return nil, e.change(m, s, old, args)
+		}
 		args = append([]any{self}, args...)
 	} else if v := s.find(e.name); v != nil {
 		if f, ok := v.value.(*closure); ok {
@@ -47,6 +51,30 @@ func (e *callExpr) eval(m *machine, s *scope) (any, error) {
 		return m.call(f, args, e.at)
 	}
 	return e.builtin(m, args)
+}
+
+// changes tells whether the method changes the string it is called on.
+func (e *callExpr) changes(args []any) bool {
+	n, ok := map[string]int{"make_upper": 0, "make_lower": 0, "trim": 0, "replace": 2}[e.name]
+	return ok && n == len(args)
+}
+
+func (e *callExpr) change(m *machine, s *scope, old string, args []any) error {
+	switch e.name {
+	case "make_upper":
+		old = strings.ToUpper(old)
+	case "make_lower":
+		old = strings.ToLower(old)
+	case "trim":
+		old = strings.TrimSpace(old)
+	case "replace":
+		old = strings.ReplaceAll(old, text(args[0]), text(args[1]))
+	}
+	switch e.self.(type) {
+	case *nameExpr, *fieldExpr, *indexExpr:
+		return (&assignExpr{target: e.self, at: e.at}).store(m, s, old)
+	}
+	return nil // a value that nothing holds
 }
 
 func (e *callExpr) builtin(m *machine, args []any) (any, error) {
@@ -87,7 +115,7 @@ func (e *callExpr) builtin(m *machine, args []any) (any, error) {
 	}
 	types := make([]string, len(args))
 	for i, a := range args {
-		types[i] = typeName(a)
+		types[i] = argumentName(a)
 	}
 	return nil, e.at.fail("Function not found: %s (%s)", e.name, strings.Join(types, ", "))
 }
@@ -108,17 +136,23 @@ func intArg(args []any, i int) (int, bool) {
 	return int(n), ok
 }
 
+func closureArg(args []any) (*closure, bool) {
+	if len(args) == 0 {
+		return nil, false
+	}
+	f, ok := args[0].(*closure)
+	return f, ok
+}
+
 func stringMethod(name, self string, args []any) (any, bool) {
 	a, okA := stringArg(args, 0)
 	switch name {
 	case "len":
 		return int64(len([]rune(self))), true
-	case "to_upper", "make_upper":
+	case "to_upper":
 		return strings.ToUpper(self), true
-	case "to_lower", "make_lower":
+	case "to_lower":
 		return strings.ToLower(self), true
-	case "trim":
-		return strings.TrimSpace(self), true
 	case "is_empty":
 		return self == "", true
 	case "to_string":
@@ -217,6 +251,37 @@ func (e *callExpr) arrayMethod(m *machine, self *array, args []any) (any, bool, 
 			return v, true, nil
 		}
 		return nil, true, nil
+	case "insert":
+		if i, ok := intArg(args, 0); ok && len(args) == 2 {
+			i = max(0, min(i, len(self.items)))
+			self.items = slices.Insert(self.items, i, copyOf(args[1]))
+			return nil, true, nil
+		}
+	case "truncate":
+		if n, ok := intArg(args, 0); ok {
+			self.items = self.items[:max(0, min(n, len(self.items)))]
+			return nil, true, nil
+		}
+	case "reduce":
+		if f, ok := closureArg(args); ok && len(args) == 2 {
+			sum := args[1]
+			for _, item := range self.items {
+				var err error
+				if sum, err = m.call(f, []any{sum, item}, e.at); err != nil {
+					return nil, false, err
+				}
+			}
+			return sum, true, nil
+		}
+	case "find":
+		if f, ok := closureArg(args); ok {
+			for _, item := range self.items {
+				if v, err := m.call(f, []any{item}, e.at); err != nil || v == true {
+					return item, true, err
+				}
+			}
+			return nil, true, nil
+		}
 	case "map", "filter", "all", "some":
 		if len(args) == 1 {
 			if f, ok := args[0].(*closure); ok {
@@ -327,7 +392,7 @@ func numberMethod(name string, self any, args []any) (any, bool) {
 		}
 		return map[string]func(float64) float64{"floor": math.Floor, "ceiling": math.Ceil, "round": math.Round, "int": math.Trunc}[name](f), true
 	case "sqrt":
-		return math.Sqrt(f), true
+		return math.Sqrt(f), !isInt
 	case "min", "max":
 		if len(args) == 1 {
 			less, err := binary("<", self, args[0], place{})

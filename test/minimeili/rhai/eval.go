@@ -8,7 +8,7 @@ import (
 // maxOperations ends functions that do not end by themselves.
 const maxOperations = 4_000_000
 
-var errTooLong = errors.New("Script exceeds the maximum number of operations")
+var errTooLong = errors.New("Too many operations")
 
 // machine runs one function once.
 type machine struct {
@@ -275,7 +275,7 @@ func (e *indexExpr) bound(i int64, n int) (int, error) {
 		at += n
 	}
 	if at < 0 || at >= n {
-		return 0, e.at.fail("Array index %d out of bounds: only %d elements in the array", i, n)
+		return 0, e.at.fail("Array index %d out of bounds: only %d elements in array", i, n)
 	}
 	return at, nil
 }
@@ -309,7 +309,26 @@ func (e *assignExpr) eval(m *machine, s *scope) (any, error) {
 	return nil, e.store(m, s, copyOf(v))
 }
 
+// root is the variable that an assignment changes a part of.
+func root(e expr) string {
+	for {
+		switch t := e.(type) {
+		case *fieldExpr:
+			e = t.of
+		case *indexExpr:
+			e = t.of
+		case *nameExpr:
+			return t.name
+		default:
+			return ""
+		}
+	}
+}
+
 func (e *assignExpr) store(m *machine, s *scope, v any) error {
+	if root(e.target) == "context" {
+		return e.at.fail("Cannot modify constant context")
+	}
 	switch t := e.target.(type) {
 	case *nameExpr:
 		found := s.find(t.name)
@@ -325,7 +344,7 @@ func (e *assignExpr) store(m *machine, s *scope, v any) error {
 		}
 		o, ok := of.(*object)
 		if !ok {
-			return t.at.fail("Unknown property '%s' - a setter is not registered for type '%s'", t.name, typeName(of))
+			return t.at.fail("No writable property '%s' - a setter is not registered for type '%s' to handle '%s'", t.name, typeName(of), typeName(v))
 		}
 		o.fields[t.name] = v
 		return nil

@@ -2,6 +2,7 @@ package rhai
 
 import (
 	"cmp"
+	"fmt"
 	"math"
 	"strings"
 )
@@ -79,7 +80,7 @@ func binary(op string, l, r any, at place) (any, error) {
 	case "in":
 		return contains(r, l), nil
 	}
-	if v, ok, err := integers(op, l, r, at); ok || err != nil {
+	if v, ok, err := integers(op, l, r); ok || err != nil {
 		return v, err
 	}
 	if v, ok := floats(op, l, r); ok {
@@ -88,10 +89,10 @@ func binary(op string, l, r any, at place) (any, error) {
 	if v, ok := others(op, l, r); ok {
 		return v, nil
 	}
-	return nil, at.fail("Function not found: %s (%s, %s)", op, typeName(l), typeName(r))
+	return nil, at.fail("Function not found: %s (%s, %s)", op, argumentName(l), argumentName(r))
 }
 
-func integers(op string, l, r any, at place) (any, bool, error) {
+func integers(op string, l, r any) (any, bool, error) {
 	a, okA := l.(int64)
 	b, okB := r.(int64)
 	if !okA || !okB {
@@ -99,14 +100,27 @@ func integers(op string, l, r any, at place) (any, bool, error) {
 	}
 	switch op {
 	case "+":
-		return a + b, true, nil
+		if v := a + b; (v > a) == (b > 0) {
+			return v, true, nil
+		}
+		return nil, false, fmt.Errorf("Addition overflow: %d + %d", a, b)
 	case "-":
-		return a - b, true, nil
+		if v := a - b; (v < a) == (b > 0) {
+			return v, true, nil
+		}
+		return nil, false, fmt.Errorf("Subtraction overflow: %d - %d", a, b)
 	case "*":
-		return a * b, true, nil
+		if v := a * b; a == 0 || v/a == b {
+			return v, true, nil
+		}
+		return nil, false, fmt.Errorf("Multiplication overflow: %d * %d", a, b)
+	case "<<":
+		return a << uint64(b), true, nil
+	case ">>":
+		return a >> uint64(b), true, nil
 	case "/", "%":
 		if b == 0 {
-			return nil, false, at.fail("Division by zero: %d %s %d", a, op, b)
+			return nil, false, fmt.Errorf("Division by zero: %d %s %d", a, op, b)
 		}
 		if op == "/" {
 			return a / b, true, nil

@@ -14,8 +14,9 @@ type block struct {
 }
 
 type parser struct {
-	tokens []token
-	i      int
+	tokens    []token
+	i         int
+	constants map[string]bool
 }
 
 func (p *parser) peek() *token { return &p.tokens[p.i] }
@@ -164,12 +165,13 @@ func (p *parser) statement() (expr, error) {
 }
 
 func (p *parser) let() (expr, error) {
-	p.take()
+	constant := p.take().text == "const"
 	t := p.take()
 	if t.kind != name {
 		return nil, t.at.fail("Syntax error: Expecting name of variable")
 	}
 	l := &letExpr{name: t.text}
+	p.constants[t.text] = constant
 	if p.accept("=") {
 		v, err := p.expression(0)
 		if err != nil {
@@ -254,8 +256,13 @@ func (p *parser) assignment() (expr, error) {
 	if err != nil {
 		return nil, err
 	}
-	switch left.(type) {
-	case *nameExpr, *indexExpr, *fieldExpr:
+	switch l := left.(type) {
+	case *nameExpr:
+		if p.constants[l.name] {
+			return nil, t.at.fail("Cannot assign to constant %s", l.name)
+		}
+		return &assignExpr{left, op, right, t.at}, nil
+	case *indexExpr, *fieldExpr:
 		return &assignExpr{left, op, right, t.at}, nil
 	}
 	return nil, t.at.fail("Cannot assign to this expression")
@@ -263,7 +270,7 @@ func (p *parser) assignment() (expr, error) {
 
 var precedence = map[string]int{
 	"||": 1, "|": 1, "^": 1, "&&": 2, "&": 2, "==": 3, "!=": 3, "in": 4, "<": 5, "<=": 5, ">": 5, ">=": 5,
-	"??": 6, "..": 7, "..=": 7, "+": 8, "-": 8, "*": 9, "/": 9, "%": 9, "**": 10,
+	"??": 6, "..": 7, "..=": 7, "+": 8, "-": 8, "*": 9, "/": 9, "%": 9, "**": 10, "<<": 11, ">>": 11,
 }
 
 func (p *parser) expression(least int) (expr, error) {
@@ -273,11 +280,18 @@ func (p *parser) expression(least int) (expr, error) {
 	}
 	for {
 		t := p.peek()
+		not := p.is("!") && p.tokens[p.i+1].kind == name && p.tokens[p.i+1].text == "in"
+		if not {
+			t = &p.tokens[p.i+1]
+		}
 		strength, ok := precedence[t.text]
 		if !ok || t.kind != symbol && (t.kind != name || t.text != "in") || strength <= least && (t.text != "**" || strength < least) {
 			return left, nil
 		}
 		p.take()
+		if not {
+			p.take()
+		}
 		next := strength
 		if t.text == "**" { // binds to the right
 			next--
@@ -287,6 +301,9 @@ func (p *parser) expression(least int) (expr, error) {
 			return nil, err
 		}
 		left = &binaryExpr{t.text, left, right, t.at}
+		if not {
+			left = &unaryExpr{"!", left, t.at}
+		}
 	}
 }
 
@@ -374,7 +391,7 @@ func (p *parser) primary() (expr, error) {
 	case symbol:
 		return p.bracketed()
 	}
-	return nil, t.at.fail("Syntax error: Script is incomplete")
+	return nil, t.at.fail("Script is incomplete")
 }
 
 func (p *parser) template(t *token) (expr, error) {
@@ -384,7 +401,7 @@ func (p *parser) template(t *token) (expr, error) {
 			e.parts = append(e.parts, &constant{part.text})
 			continue
 		}
-		inner := &parser{tokens: part.inner}
+		inner := &parser{tokens: part.inner, constants: p.constants}
 		b, err := inner.program()
 		if err != nil {
 			return nil, err

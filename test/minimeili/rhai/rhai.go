@@ -8,10 +8,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"sort"
 	"strconv"
 	"strings"
 )
+
+var errNoObject = errors.New("Document editions must keep documents as objects")
 
 // Program is a function that was read and can be run on many documents. It may
 // be run by several goroutines at once.
@@ -23,7 +26,7 @@ func Compile(source string) (*Program, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &parser{tokens: tokens}
+	p := &parser{tokens: tokens, constants: map[string]bool{}}
 	body, err := p.program()
 	if err != nil {
 		return nil, err
@@ -52,7 +55,7 @@ func (p *Program) Run(doc, context json.RawMessage) (json.RawMessage, error) {
 	if _, err := m.run(p.body, global); err != nil {
 		var r *returned
 		if !errors.As(err, &r) {
-			return nil, err
+			return nil, fmt.Errorf("Document edition runtime error encountered while running the function: %w", err)
 		}
 	}
 	out := global.vars["doc"].value
@@ -60,7 +63,7 @@ func (p *Program) Run(doc, context json.RawMessage) (json.RawMessage, error) {
 		return nil, nil
 	}
 	if _, ok := out.(*object); !ok {
-		return nil, fmt.Errorf("the function must produce an object or nothing, not a %s", typeName(out))
+		return nil, errNoObject
 	}
 	return appendJSON(nil, out), nil
 }
@@ -124,6 +127,12 @@ func appendJSON(dst []byte, v any) []byte {
 	case int64:
 		return strconv.AppendInt(dst, v, 10)
 	case float64:
+		if math.IsInf(v, 0) || math.IsNaN(v) {
+			return append(dst, "null"...)
+		}
+		if math.Abs(v) >= 1e16 {
+			return strconv.AppendFloat(dst, v, 'e', -1, 64)
+		}
 		return append(dst, formatFloat(v)...)
 	case string:
 		var b bytes.Buffer
@@ -238,6 +247,14 @@ func typeName(v any) string {
 		return "map"
 	}
 	return "Fn"
+}
+
+// argumentName is the name of a value's type among the arguments of a function.
+func argumentName(v any) string {
+	if _, ok := v.(string); ok {
+		return "&str | ImmutableString | String"
+	}
+	return typeName(v)
 }
 
 // place is where in the source something stands.

@@ -1,6 +1,7 @@
 package rhai
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -41,7 +42,7 @@ type scanner struct {
 
 var symbols = []string{
 	"??=", "**=", "<<=", ">>=", "..=",
-	"==", "!=", "<=", ">=", "&&", "||", "+=", "-=", "*=", "/=", "%=", "**", "??", "?.", "..", "=>", "#{", "::",
+	"==", "!=", "<=", ">=", "<<", ">>", "&&", "||", "+=", "-=", "*=", "/=", "%=", "**", "??", "?.", "..", "=>", "#{", "::",
 	"+", "-", "*", "/", "%", "<", ">", "=", "!", "(", ")", "{", "}", "[", "]", ",", ";", ":", ".", "|", "?", "&", "^",
 }
 
@@ -95,7 +96,7 @@ func (s *scanner) next() (done bool, err error) {
 	case unicode.IsDigit(c):
 		s.number()
 	case c == '_' || unicode.IsLetter(c):
-		s.name()
+		return false, s.name()
 	case c == '"' || c == '\'':
 		return false, s.quoted(c)
 	case c == '`':
@@ -106,16 +107,34 @@ func (s *scanner) next() (done bool, err error) {
 	return false, nil
 }
 
-func (s *scanner) name() {
+// reserved are words that no name can be. Meilisearch knows no modules, and this
+// package no methods that see their object as this.
+var reserved = strings.Fields("as async await case default exit export go goto import is match module new nil null package private protected public shared spawn static super sync this thread use var void with yield")
+
+func (s *scanner) name() error {
 	at, start := s.at, s.i
 	for s.i < len(s.src) && (s.src[s.i] == '_' || unicode.IsLetter(s.src[s.i]) || unicode.IsDigit(s.src[s.i])) {
 		s.advance(1)
 	}
-	s.add(token{kind: name, text: string(s.src[start:s.i]), at: at})
+	word := string(s.src[start:s.i])
+	if slices.Contains(reserved, word) {
+		return at.fail("'%s' is a reserved keyword", word)
+	}
+	s.add(token{kind: name, text: word, at: at})
+	return nil
 }
 
 func (s *scanner) number() {
 	at, start := s.at, s.i
+	if s.has("0x") || s.has("0o") || s.has("0b") {
+		s.advance(2)
+		for s.i < len(s.src) && (s.src[s.i] == '_' || unicode.Is(unicode.ASCII_Hex_Digit, s.src[s.i])) {
+			s.advance(1)
+		}
+		i, _ := strconv.ParseInt(string(s.src[start:s.i]), 0, 64)
+		s.add(token{kind: number, text: string(s.src[start:s.i]), value: i, at: at})
+		return
+	}
 	digits := func() {
 		for s.i < len(s.src) && (unicode.IsDigit(s.src[s.i]) || s.src[s.i] == '_') {
 			s.advance(1)
