@@ -3,6 +3,7 @@ package api
 import (
 	"net/http"
 
+	"github.com/miroir-gateway/miroir/miroircore/index"
 	"github.com/miroir-gateway/miroir/miroircore/meili"
 	"github.com/miroir-gateway/miroir/miroircore/meili/request"
 	"github.com/miroir-gateway/miroir/miroircore/meili/settings"
@@ -49,11 +50,11 @@ func (s *Server) updateSetting(name string) func(*call) *meili.Error {
 }
 
 func (s *Server) resetSettings(c *call) *meili.Error {
-	return s.applySettings(c, settings.ResetAll(), nil)
+	return s.applyReset(c, settings.ResetAll())
 }
 
 func (s *Server) resetSetting(name string) func(*call) *meili.Error {
-	return func(c *call) *meili.Error { return s.applySettings(c, settings.ResetSub(name), nil) }
+	return func(c *call) *meili.Error { return s.applyReset(c, settings.ResetSub(name)) }
 }
 
 func (s *Server) applySettings(c *call, patch *settings.Patch, err *meili.Error) *meili.Error {
@@ -66,6 +67,23 @@ func (s *Server) applySettings(c *call, patch *settings.Patch, err *meili.Error)
 	if err := patch.Check(s.Features.All()); err != nil {
 		return err
 	}
+	if next, failed := patch.Apply(settings.Default()); failed == nil {
+		if err := index.CheckSettings(next); err != nil {
+			return err
+		}
+	}
 	receipt, err := s.Writer.Settings(c.ctx, s.writeCall(c, nil), c.uid, patch)
+	return s.receipt(c, http.StatusAccepted, receipt, err)
+}
+
+// applyReset sets settings back. Unlike a change it makes no index.
+func (s *Server) applyReset(c *call, patch *settings.Patch) *meili.Error {
+	if err := request.IndexUID(c.uid); err != nil {
+		return err
+	}
+	if err := patch.Check(s.Features.All()); err != nil {
+		return err
+	}
+	receipt, err := s.Writer.ResetSettings(c.ctx, s.writeCall(c, nil), c.uid, patch)
 	return s.receipt(c, http.StatusAccepted, receipt, err)
 }
