@@ -7,7 +7,6 @@ import (
 
 	"github.com/miroir-gateway/miroir/miroircore/meili"
 	"github.com/miroir-gateway/miroir/miroircore/meili/decode"
-	"github.com/miroir-gateway/miroir/miroircore/meili/filter"
 	"github.com/miroir-gateway/miroir/test/minimeili/engine"
 )
 
@@ -260,31 +259,4 @@ func restorer(ix *engine.Index, ids []string) func() {
 			panic(err)
 		}
 	}
-}
-
-func (w *work) edit(t *task) *meili.Error {
-	ix, err := w.index(*t.IndexUID)
-	if err != nil {
-		return err
-	}
-	var e *filter.Expr
-	if t.Op.Filter != nil {
-		if e, err = filter.ParseAs("invalid_document_filter", t.Op.Filter); err != nil {
-			return err
-		}
-	}
-	function, err := compileEdit(t.Op.Function, t.Op.Context)
-	if err != nil {
-		return err
-	}
-	candidates, _ := fetchAll(ix.engine, t.Op.Filter) // a bad filter is told of below
-	if _, _, err := ix.engine.Edit(e, function); err != nil {
-		return of(ix.uid, err)
-	}
-	d := *t.Details
-	// The server reports every candidate as both.
-	d.EditedDocuments, d.DeletedDocuments = some(len(candidates)), some(len(candidates))
-	w.outcomes[t.UID].Details = &d
-	w.touch(ix, w.at)
-	return nil
 }

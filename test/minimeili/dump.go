@@ -103,7 +103,8 @@ func (w *work) dumpContent() ([]byte, error) {
 		hooks[h.UUID] = map[string]any{"url": h.URL, "headers": h.Headers}
 	}
 	a.json("webhooks.json", map[string]any{"webhooks": hooks})
-	return b.Bytes(), errors.Join(a.err, a.tar.Close(), zipped.Close())
+	err := errors.Join(a.err, a.tar.Close(), zipped.Close())
+	return b.Bytes(), err
 }
 
 // dumpedKey is a key without its value, which follows from the master key.

@@ -5,6 +5,7 @@ import (
 
 	"github.com/miroir-gateway/miroir/miroircore/meili"
 	"github.com/miroir-gateway/miroir/miroircore/meili/request"
+	"github.com/miroir-gateway/miroir/test/minimeili/rhai"
 )
 
 func (c *call) listDocuments() (answer, *meili.Error) {
@@ -147,6 +148,9 @@ func (c *call) editDocuments() (answer, *meili.Error) {
 	}
 	if err := c.need("editDocumentsByFunction", "Using the documents edit route"); err != nil {
 		return refuse(err)
+	}
+	if _, err := rhai.Compile(p.Function); err != nil {
+		return refuse(meili.NewError("bad_request", "%v", err))
 	}
 	return c.onDocuments(operation{Kind: editDocuments, Function: p.Function, Filter: p.Filter, Context: p.Context})
 }
