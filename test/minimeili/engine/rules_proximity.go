@@ -104,11 +104,11 @@ func (c *searchContext) prefixPairs(set *docSet, left edgeWord, prefix string, f
 			return
 		}
 	}
-	var near docSet
+	var near docSet // not narrowed to the phrase's documents: neither does the real server
 	for _, w := range c.allWithPrefix(prefix) {
 		near.or(c.pairDocs(left.word.word, w, forward, &universe))
 	}
-	set.or(intersection(near, universe))
+	set.or(near)
 	if left.phrase == nil && (backward >= 1 || c.ix.cfg.byAttribute) {
 		set.or(intersection(c.pairDocs(prefix, left.word.word, backward, &universe), universe))
 	}
