@@ -72,16 +72,16 @@ type Health struct {
 	o    HealthOptions
 	wake chan struct{}
 
-	mu      sync.Mutex
-	tuning  Tuning
-	nodes   map[string]*State
-	started time.Time
-	probes  sync.WaitGroup
+	mu     sync.Mutex
+	tuning Tuning
+	nodes  map[string]*State
+	ready  bool // once and for all
+	probes sync.WaitGroup
 }
 
 // NewHealth makes a Health that knows no node yet.
 func NewHealth(o HealthOptions) *Health {
-	return &Health{o: o, wake: make(chan struct{}, 1), nodes: map[string]*State{}, started: o.Now()}
+	return &Health{o: o, wake: make(chan struct{}, 1), nodes: map[string]*State{}}
 }
 
 // Configure sets the nodes to probe and how. What is known of a node that was
@@ -89,6 +89,7 @@ func NewHealth(o HealthOptions) *Health {
 func (h *Health) Configure(ids []string, t Tuning) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	h.settled() // before nodes are added of which nothing is known
 	h.tuning = t
 	kept := map[string]*State{}
 	for _, id := range ids {
@@ -160,23 +161,25 @@ func (h *Health) probe(ctx context.Context, id string) {
 	h.record(id, version, unfit, err)
 }
 
-// ask asks a node how it is and, where that is not known, what it is.
+// ask asks a node how it is and what it is. The version is asked for each time,
+// though it seldom changes: a node may have been replaced between two probes,
+// and it is the cheapest request that tells whether the key is still accepted.
 func (h *Health) ask(ctx context.Context, id string, client *node.Client) (version meili.Version, unfit, err error) {
 	if err := client.Health(ctx); err != nil {
 		return version, nil, err
 	}
-	if s := h.State(id); s.Status == StatusUp && s.answered {
-		return s.Version, nil, nil
-	}
 	v, err := client.Version(ctx)
 	if err != nil {
-		if node.KindOf(err) == node.KindStatus {
+		if answer := node.AnswerOf(err); answer != nil && answer.Status < 500 {
 			return version, err, nil
 		}
 		return version, nil, err
 	}
 	if unfit := Compatible(v.PkgVersion); unfit != nil {
 		return *v, unfit, nil
+	}
+	if s := h.State(id); s.Status == StatusUp && s.answered && s.Version == *v {
+		return *v, nil, nil
 	}
 	return *v, h.o.Admit(ctx, client), nil
 }
@@ -285,14 +288,24 @@ func (h *Health) Failed(id string) {
 	}
 }
 
-// Ready tells whether each node was probed or given up on.
+// Ready tells whether each node was probed or given up on. It stays true: a
+// node that a reload adds is no reason to stop answering.
 func (h *Health) Ready() bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	return h.settled()
+}
+
+// settled is Ready with the lock held.
+func (h *Health) settled() bool {
+	if h.ready {
+		return true
+	}
 	for _, s := range h.nodes {
 		if s.Status == StatusUnknown && h.o.Now().Sub(s.Since) < giveUpAfter {
 			return false
 		}
 	}
+	h.ready = len(h.nodes) > 0
 	return true
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"regexp"
 	"sort"
+	"strings"
 
 	"github.com/zeebo/xxh3"
 )
@@ -50,12 +51,15 @@ func (n Node) validate(ids map[string]bool, addresses map[string]string) error {
 		return fmt.Errorf("node %q is named twice", n.ID)
 	case n.URL == nil || n.URL.Host == "" || n.URL.Scheme != "http" && n.URL.Scheme != "https":
 		return fmt.Errorf("node %q: its address must be an http or https URL", n.ID)
+	case n.URL.User != nil || n.URL.RawQuery != "" || n.URL.Fragment != "":
+		return fmt.Errorf("node %q: its address must be no more than scheme, host and path", n.ID)
 	}
 	ids[n.ID] = true
-	if other, taken := addresses[n.URL.Host]; taken {
-		return fmt.Errorf("nodes %q and %q have the same address %s", other, n.ID, n.URL.Host)
+	address := strings.ToLower(n.URL.Host) + strings.TrimRight(n.URL.Path, "/")
+	if other, taken := addresses[address]; taken {
+		return fmt.Errorf("nodes %q and %q have the same address %s", other, n.ID, address)
 	}
-	addresses[n.URL.Host] = n.ID
+	addresses[address] = n.ID
 	return nil
 }
 

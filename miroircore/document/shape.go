@@ -33,7 +33,11 @@ func (p *parser) unfit(id, text []byte) *meili.Error {
 	return nil
 }
 
+// ofIndex says which index a message is about, as far as that is known.
 func (p *parser) ofIndex(message string) string {
+	if p.o.Index == "" {
+		return message
+	}
 	return "Index `" + p.o.Index + "`: " + message
 }
 
