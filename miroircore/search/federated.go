@@ -164,14 +164,16 @@ func (f *federation) facets(resolve Resolve) *meili.Error {
 		at, ok := slices.BinarySearchFunc(f.indexes, want.Index, func(m *member, uid string) int { return strings.Compare(m.ix.UID, uid) })
 		if !ok {
 			if _, err := resolve(want.Index); err != nil {
-				err.Status = http.StatusBadRequest
-				return err
+				told := *err
+				told.Message = "Inside `.federation.facetsByIndex." + want.Index + "`: " + err.Message + "\n - Note: index `" + want.Index + "` is not used in queries"
+				told.Status = http.StatusBadRequest
+				return &told
 			}
 			continue
 		}
 		m := f.indexes[at]
 		if err := checkFacets(m.ix, want.Facets); err != nil {
-			return meili.NewError(err.Code, "%s", "Inside `.federation.facetsByIndex."+want.Index+"`: "+err.Message)
+			return inside(m.queries[0], meili.NewError(err.Code, "%s", "Inside `.federation.facetsByIndex."+want.Index+"`: "+err.Message))
 		}
 		m.facets = want.Facets
 		if len(m.queries) == 1 {

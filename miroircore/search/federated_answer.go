@@ -27,8 +27,10 @@ func (f *federation) finish(results []*result, start time.Time) *Answer {
 	for _, m := range f.indexes {
 		total += m.total
 	}
-	chosen, repeated := merge.Federated(lists, merge.Window{From: f.from, To: f.to, Distinct: f.f.Distinct != nil})
-	total = max(total-repeated, len(chosen))
+	chosen, tally := merge.Federated(lists, merge.Window{From: f.from, To: f.to, Distinct: f.f.Distinct != nil})
+	if total = max(total-tally.Repeated, len(chosen)); f.f.Distinct != nil && f.to > 0 && !tally.Full {
+		total = tally.Taken // that was all there is
+	}
 	dst := append(make([]byte, 0, 4096), `{"hits":[`...)
 	var extra []byte
 	for i, c := range chosen {
@@ -54,7 +56,7 @@ func (f *federation) finish(results []*result, start time.Time) *Answer {
 			if i > 0 {
 				dst = append(dst, ',')
 			}
-			dst = appendMetadata(dst, p.ix)
+			dst = appendMetadata(dst, p)
 		}
 		dst = append(dst, ']')
 	}

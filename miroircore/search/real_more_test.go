@@ -196,6 +196,9 @@ func TestMultiSearchAnswersAsOneServer(t *testing.T) {
 				`{"federation":{"facetsByIndex":{"books":["topic"]},"mergeFacets":{}},"queries":[{"indexUid":"books","q":"golden"},{"indexUid":"books","q":"silver"}]}`,
 				`{"federation":{},"queries":[{"indexUid":"books","q":"golden","sort":["score:asc"]},{"indexUid":"books","q":"silver","sort":["score:desc"]}]}`,
 				`{"federation":{},"queries":[{"indexUid":"books","q":"golden","limit":3}]}`,
+				`{"federation":{},"queries":[]}`, `{"federation":{"distinct":"nope"},"queries":[{"indexUid":"books"}]}`,
+				`{"federation":{"facetsByIndex":{"zz":["a"]}},"queries":[{"indexUid":"books"}]}`, `{"federation":{"facetsByIndex":{"books":["a"]}},"queries":[{"indexUid":"books"}]}`,
+				`{"federation":{"distinct":"topic"},"queries":[{"indexUid":"books","q":"golden"},{"indexUid":"books","q":"silver"}]}`,
 				`{"federation":{"limit":0},"queries":[{"indexUid":"books","q":"golden"},{"indexUid":"books","q":"golden dragon"}]}`)
 		}
 	}

@@ -365,14 +365,18 @@ func facetsShown(ix *index.Index, asked []string) func(string) bool {
 
 func (o *result) metadata(dst []byte) []byte {
 	dst = append(dst, `,"metadata":`...)
-	return appendMetadata(dst, o.p.ix)
+	return appendMetadata(dst, o.p)
 }
 
-func appendMetadata(dst []byte, ix *index.Index) []byte {
-	dst = append(append(dst, `{"queryUid":"`...), newUID()...)
-	dst = hit.AppendString(append(dst, `","indexUid":`...), ix.UID)
-	if ix.PrimaryKey != "" {
-		dst = hit.AppendString(append(dst, `,"primaryKey":`...), ix.PrimaryKey)
+func appendMetadata(dst []byte, p *prepared) []byte {
+	dst = append(dst, '{')
+	if q := p.client.Q; q != nil {
+		dst = append(hit.AppendString(append(dst, `"query":`...), *q), ',')
+	}
+	dst = append(append(dst, `"queryUid":"`...), newUID()...)
+	dst = hit.AppendString(append(dst, `","indexUid":`...), p.ix.UID)
+	if p.ix.PrimaryKey != "" {
+		dst = hit.AppendString(append(dst, `,"primaryKey":`...), p.ix.PrimaryKey)
 	}
 	return append(dst, '}')
 }

@@ -26,10 +26,19 @@ type Chosen struct {
 	List *List
 }
 
+// Tally counts what a merge went through.
+type Tally struct {
+	// Taken are the hits up to the end of the window, Repeated those left out
+	// because they share a distinct value with one that was taken.
+	Taken, Repeated int
+	// Full reports whether the lists held enough to reach the window's end.
+	Full bool
+}
+
 // Federated merges the hits of several queries by their weighted score values.
 // A document that several queries of an index found is given once, where it
 // scores best.
-func Federated(lists []List, w Window) (chosen []Chosen, repeated int) {
+func Federated(lists []List, w Window) (chosen []Chosen, t Tally) {
 	at := make([]int, len(lists))
 	seen := make(map[string]struct{})
 	given := make(map[string]int)
@@ -46,7 +55,7 @@ func Federated(lists []List, w Window) (chosen []Chosen, repeated int) {
 			}
 		}
 		if best < 0 {
-			return chosen, repeated
+			return chosen, t
 		}
 		l := &lists[best]
 		h := l.Hits[at[best]]
@@ -62,15 +71,17 @@ func Federated(lists []List, w Window) (chosen []Chosen, repeated int) {
 			continue
 		}
 		if w.Distinct && pick.repeated(h) {
-			repeated++
+			t.Repeated++
 			continue
 		}
 		given[l.Index]++
 		if pick.n >= w.From && pick.n < w.To {
 			chosen = append(chosen, Chosen{Hit: h, List: l})
 		}
+		t.Taken++
 		if pick.n++; pick.n >= w.To {
-			return chosen, repeated
+			t.Full = true
+			return chosen, t
 		}
 	}
 }
