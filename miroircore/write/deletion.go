@@ -21,6 +21,10 @@ type deletion struct {
 	Filter   *string `json:"originalFilter"`
 }
 
+// isGone accepts that a node does not have the index: whatever was there to
+// delete went with it, when the deletion of the index was sent a second time.
+func isGone(e *meili.Error) bool { return e.Code == "index_not_found" }
+
 // removed ends an operation that may have removed documents.
 func (w *Writer) removed(o *operation) error {
 	ix, ok := w.opts.Catalog.ByPhysical(o.bind.Physical)
@@ -96,7 +100,7 @@ func (a *deleteDocuments) steps(_ *Writer, o *operation, t *target) []*outbox.St
 		}
 	}
 	s := o.request(0, http.MethodPost, indexPath(o.bind.Physical, "/documents/delete-batch"), meili.TypeDocumentDeletion, must(ids))
-	s.Metadata = true
+	s.Metadata, s.Accept = true, isGone
 	return []*outbox.Step{s}
 }
 
@@ -125,7 +129,7 @@ func (a *deleteAll) bind(w *Writer, o *operation) (*binding, error) { return w.e
 
 func (a *deleteAll) steps(_ *Writer, o *operation, _ *target) []*outbox.Step {
 	s := o.request(0, http.MethodDelete, indexPath(o.bind.Physical, "/documents"), meili.TypeDocumentDeletion, nil)
-	s.Metadata = true
+	s.Metadata, s.Accept = true, isGone
 	return []*outbox.Step{s}
 }
 
@@ -184,7 +188,7 @@ func (a *deleteByFilter) steps(_ *Writer, o *operation, _ *target) []*outbox.Ste
 		Filter json.RawMessage `json:"filter"`
 	}{a.Filter})
 	s := o.request(0, http.MethodPost, indexPath(o.bind.Physical, "/documents/delete"), meili.TypeDocumentDeletion, body)
-	s.Metadata = true
+	s.Metadata, s.Accept = true, isGone
 	return []*outbox.Step{s}
 }
 

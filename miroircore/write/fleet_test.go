@@ -248,3 +248,47 @@ func mkdir(t testing.TB) string {
 	}
 	return dir
 }
+
+// drain waits until every operation has ended on every node.
+func (f *fleet) drain() {
+	f.t.Helper()
+	f.eventually("everything is delivered", func() bool {
+		f.w.mutex.Lock()
+		defer f.w.mutex.Unlock()
+		return len(f.w.ops) == 0
+	})
+}
+
+// eventually waits for a condition.
+func (f *fleet) eventually(what string, condition func() bool) {
+	f.t.Helper()
+	limit := time.After(20 * time.Second)
+	tick := time.NewTicker(2 * time.Millisecond)
+	defer tick.Stop()
+	for !condition() {
+		select {
+		case <-limit:
+			f.t.Fatalf("not in time: %s\n%s", what, f.report())
+		case <-tick.C:
+		}
+	}
+}
+
+// report lists the operations that have not ended.
+func (f *fleet) report() string {
+	f.w.mutex.Lock()
+	defer f.w.mutex.Unlock()
+	var out strings.Builder
+	for _, o := range f.w.ops {
+		fmt.Fprintf(&out, "%v state %d manner %d\n", o, o.state, o.manner)
+		if o.bind == nil {
+			continue
+		}
+		for i := range o.bind.Targets {
+			t := &o.bind.Targets[i]
+			fmt.Fprintf(&out, "  %s: %d steps, sent %d, done %d, refusal %v, refused %v settled %v, box %+v in order %v\n", t.Node, len(t.steps), t.sent, t.done,
+				t.refusal, t.refused != nil, t.settled, f.w.boxes[t.Node].State(), f.w.boxes[t.Node].InOrder(o.bind.Physical))
+		}
+	}
+	return out.String()
+}

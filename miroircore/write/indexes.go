@@ -228,6 +228,7 @@ func (a *updateIndex) steps(_ *Writer, o *operation, _ *target) []*outbox.Step {
 		PrimaryKey *string `json:"primaryKey"`
 	}{a.PrimaryKey})
 	s := o.request(0, http.MethodPatch, indexPath(o.bind.Physical, ""), meili.TypeIndexUpdate, body)
+	s.Accept = isGone
 	return []*outbox.Step{s}
 }
 
@@ -285,7 +286,7 @@ func (a *deleteIndex) bind(w *Writer, o *operation) (*binding, error) {
 
 func (a *deleteIndex) steps(_ *Writer, o *operation, _ *target) []*outbox.Step {
 	s := o.request(0, http.MethodDelete, indexPath(o.bind.Physical, ""), meili.TypeIndexDeletion, nil)
-	s.Accept = func(e *meili.Error) bool { return e.Code == "index_not_found" }
+	s.Accept = isGone
 	return []*outbox.Step{s}
 }
 
@@ -453,7 +454,9 @@ func (a *compact) bind(w *Writer, o *operation) (*binding, error) {
 }
 
 func (a *compact) steps(_ *Writer, o *operation, _ *target) []*outbox.Step {
-	return []*outbox.Step{o.request(0, http.MethodPost, indexPath(o.bind.Physical, "/compact"), meili.TypeIndexCompaction, nil)}
+	s := o.request(0, http.MethodPost, indexPath(o.bind.Physical, "/compact"), meili.TypeIndexCompaction, nil)
+	s.Accept = isGone
+	return []*outbox.Step{s}
 }
 
 // commit adds up the sizes that the nodes report.

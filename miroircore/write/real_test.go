@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"io"
 	"net"
@@ -15,9 +16,16 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/goleak"
+
 	"github.com/miroir-gateway/miroir/miroircore/meili/node"
 	"github.com/miroir-gateway/miroir/test/minimeili"
 )
+
+func TestMain(m *testing.M) {
+	_ = flag.Set("rapid.checks", "64")
+	goleak.VerifyTestMain(m)
+}
 
 const serverKey = "masterKeyForTheTests0"
 
