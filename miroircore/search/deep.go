@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/miroir-gateway/miroir/miroircore/document"
 	"github.com/miroir-gateway/miroir/miroircore/hidden"
 	"github.com/miroir-gateway/miroir/miroircore/meili"
 	"github.com/miroir-gateway/miroir/miroircore/search/hit"
@@ -62,7 +63,7 @@ func (r *Reader) fetch(ctx context.Context, call Call, p *prepared, hits []*hit.
 	ids := make(map[int][]json.RawMessage)
 	shards := r.layout(p.ix).None()
 	for _, h := range hits {
-		shard := shardOf(idText(h.ID()), p.ix.Shards)
+		shard := document.ShardString(idText(h.ID()), p.ix.Shards)
 		shards.Add(shard)
 		ids[shard] = append(ids[shard], h.ID())
 	}

@@ -9,8 +9,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/zeebo/xxh3"
-
+	"github.com/miroir-gateway/miroir/miroircore/document"
 	"github.com/miroir-gateway/miroir/miroircore/hidden"
 	"github.com/miroir-gateway/miroir/miroircore/index"
 	"github.com/miroir-gateway/miroir/miroircore/meili"
@@ -101,7 +100,7 @@ func (p *page) prepare() *meili.Error {
 	if q.IDs != nil {
 		p.ids = make(map[int][]string)
 		for _, id := range q.IDs {
-			shard := shardOf(id, p.ix.Shards)
+			shard := document.ShardString(id, p.ix.Shards)
 			p.ids[shard] = append(p.ids[shard], id)
 		}
 	}
@@ -218,9 +217,6 @@ func (r *Reader) Document(ctx context.Context, call Call, ix *index.Index, id st
 	return &Answer{Status: http.StatusOK, Body: body, Nodes: 1, Retries: retries}, nil
 }
 
-// shardOf is the shard of a document's id.
-func shardOf(id string, shards int) int { return int(xxh3.HashString(id) % uint64(shards)) }
-
 // document reads one document from a node that holds its shard.
 func (r *Reader) document(ctx context.Context, call Call, ix *index.Index, id string, q *request.Document) ([]byte, int, *meili.Error) {
 	path := "/indexes/" + ix.Physical + "/documents/" + url.PathEscape(id)
@@ -243,7 +239,7 @@ func (r *Reader) document(ctx context.Context, call Call, ix *index.Index, id st
 	call.Unavailable = "error" // there is no part of one document
 	g, err := r.gather(ctx, call, &question{
 		ix: ix, method: http.MethodGet, path: path,
-		shards: r.layout(ix).One(shardOf(id, ix.Shards)),
+		shards: r.layout(ix).One(document.ShardString(id, ix.Shards)),
 		read:   func(body []byte, _ bool) (*hit.Answer, error) { return hit.ScanOne(body, &hit.Want{}) },
 	})
 	if err != nil {

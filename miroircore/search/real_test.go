@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/miroir-gateway/miroir/miroircore/cluster"
+	"github.com/miroir-gateway/miroir/miroircore/document"
 	"github.com/miroir-gateway/miroir/miroircore/hidden"
 	"github.com/miroir-gateway/miroir/miroircore/index"
 	"github.com/miroir-gateway/miroir/miroircore/meili/node"
@@ -191,7 +192,7 @@ func (f *fleet) load(ids []string, docs []string) {
 			all.WriteByte(',')
 		}
 		fmt.Fprintf(all, "{%s}", doc)
-		shard := shardOf(ids[i], f.ix.Shards)
+		shard := document.ShardString(ids[i], f.ix.Shards)
 		extra := fmt.Sprintf(`%q:%q,%q:%q`, hidden.ShardField, hidden.AppendShard(nil, shard, f.ix.Shards),
 			hidden.VersionField, hidden.AppendVersion(nil, hidden.Version(1, i)))
 		for _, g := range f.ix.Placement.Groups {
