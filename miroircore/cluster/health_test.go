@@ -36,6 +36,13 @@ func (f *fakeNode) set(change func(*fakeNode)) {
 	change(f)
 }
 
+// asked says how often the node was probed.
+func (f *fakeNode) asked() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return len(f.probes)
+}
+
 func (f *fakeNode) RoundTrip(r *http.Request) (*http.Response, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -74,11 +81,15 @@ type bench struct {
 	stop    func()
 }
 
-// newBench runs a Health until the test is over; to be called in a bubble.
+// usual is how the benches are tuned.
+var usual = Tuning{Interval: 5 * time.Second, Fails: 3, Passes: 2}
+
+// newBench runs a Health until the test is over; to be called in a bubble. The
+// node "late" is not configured, so that it can be prepared before it is.
 func newBench(t *testing.T, ids ...string) *bench {
 	b := &bench{nodes: map[string]*fakeNode{}, log: new(bytes.Buffer)}
 	clients := map[string]*node.Client{}
-	for _, id := range append(ids, "spare") {
+	for _, id := range append(ids, "late", "later") {
 		b.nodes[id] = &fakeNode{version: "1.50.0"}
 		clients[id] = node.New(id, &url.URL{Scheme: "http", Host: id}, func() []string { return []string{"k"} }, b.nodes[id])
 	}
@@ -98,7 +109,7 @@ func newBench(t *testing.T, ids ...string) *bench {
 		Logger: slog.New(slog.NewTextHandler(b.log, nil)),
 		Now:    time.Now,
 	})
-	b.Configure(ids, Tuning{Interval: 5 * time.Second, Fails: 3, Passes: 2})
+	b.Configure(ids, usual)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
 	go func() { defer close(done); b.Run(ctx) }()
@@ -123,16 +134,13 @@ func (b *bench) expect(t *testing.T, id string, status Status, writable bool) {
 func TestNodesAreUpAfterTheFirstGoodProbe(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t, "a", "b")
-		if b.Ready() {
-			t.Error("ready before the first probe")
-		}
 		synctest.Wait()
 		b.expect(t, "a", StatusUp, true)
 		if !b.Ready() || b.State("b").Version.PkgVersion != "1.50.0" {
 			t.Errorf("ready %v, state %+v", b.Ready(), b.State("b"))
 		}
 		after(11 * time.Second)
-		if n := len(b.nodes["a"].probes); n != 3 {
+		if n := b.nodes["a"].asked(); n != 3 {
 			t.Errorf("%d probes in 11 seconds, want 3", n)
 		}
 	})
@@ -150,9 +158,9 @@ func TestANodeGoesDownAfterFailsAndComesBackAfterPasses(t *testing.T) {
 		after(time.Second)
 		b.expect(t, "a", StatusDown, false)
 		since := b.State("a").Since
-		before := len(b.nodes["a"].probes)
+		before := b.nodes["a"].asked()
 		after(60 * time.Second)
-		if n := len(b.nodes["a"].probes) - before; n < 59 || n > 61 {
+		if n := b.nodes["a"].asked() - before; n < 59 || n > 61 {
 			t.Errorf("%d probes in a minute of being down", n)
 		}
 		if s := b.State("a"); !s.Since.Equal(since) || !strings.Contains(s.LastError, "connection reset") {
@@ -195,20 +203,21 @@ func TestOneFailureIsForgivenAndNotLogged(t *testing.T) {
 
 func TestReadyAfterFiveSecondsWhateverTheNodesDo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBench(t, "hangs", "refuses")
-		b.nodes["hangs"].set(func(f *fakeNode) { f.hang = true })
-		b.nodes["refuses"].set(func(f *fakeNode) { f.err = syscall.ECONNREFUSED })
+		b := newBench(t)
+		b.nodes["late"].set(func(f *fakeNode) { f.hang = true })
+		b.nodes["later"].set(func(f *fakeNode) { f.err = syscall.ECONNREFUSED })
+		b.Configure([]string{"late", "later"}, usual)
 		after(4 * time.Second)
 		if b.Ready() {
 			t.Error("ready after four seconds")
 		}
-		b.expect(t, "refuses", StatusDown, false)
+		b.expect(t, "later", StatusDown, false)
 		after(time.Second)
 		if !b.Ready() {
 			t.Error("not ready after five seconds")
 		}
 		after(10 * time.Second)
-		b.expect(t, "hangs", StatusDown, false)
+		b.expect(t, "late", StatusDown, false)
 	})
 }
 
@@ -249,10 +258,11 @@ func TestANodeThatMustNotBeUsed(t *testing.T) {
 
 func TestANodeOfAnotherFleetIsRefusedByName(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBench(t, "a")
+		b := newBench(t)
 		b.admit = errors.New("it belongs to another fleet")
+		b.Configure([]string{"late"}, usual)
 		synctest.Wait()
-		b.expect(t, "a", StatusIncompatible, false)
+		b.expect(t, "late", StatusIncompatible, false)
 		if !b.Ready() {
 			t.Error("a refused node keeps the gateway from being ready")
 		}
@@ -260,7 +270,7 @@ func TestANodeOfAnotherFleetIsRefusedByName(t *testing.T) {
 		b.admit = nil
 		b.mu.Unlock()
 		after(time.Second)
-		b.expect(t, "a", StatusUp, true)
+		b.expect(t, "late", StatusUp, true)
 	})
 }
 
@@ -272,14 +282,14 @@ func TestAFailureOfTheTrafficIsLookedAtAtOnce(t *testing.T) {
 		b.Failed("a")
 		b.Failed("nobody")
 		synctest.Wait()
-		if n := len(b.nodes["a"].probes); n != 2 {
+		if n := b.nodes["a"].asked(); n != 2 {
 			t.Fatalf("%d probes", n)
 		}
 		for range 100 { // no storm of probes
 			b.Failed("a")
 		}
 		synctest.Wait()
-		if n := len(b.nodes["a"].probes); n != 2 {
+		if n := b.nodes["a"].asked(); n != 2 {
 			t.Errorf("%d probes", n)
 		}
 		after(2 * time.Second)
@@ -291,16 +301,16 @@ func TestANewConfigurationKeepsWhatIsKnown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t, "a", "b")
 		b.nodes["b"].set(func(f *fakeNode) { f.err = syscall.ECONNREFUSED })
-		b.nodes["spare"].set(func(f *fakeNode) { f.hang = true })
+		b.nodes["late"].set(func(f *fakeNode) { f.hang = true })
 		after(10 * time.Second)
 		b.expect(t, "b", StatusDown, false)
 		state := b.State("a")
-		b.Configure([]string{"a", "b", "spare"}, Tuning{Interval: time.Second, Fails: 1, Passes: 1})
+		b.Configure([]string{"a", "b", "late"}, Tuning{Interval: time.Second, Fails: 1, Passes: 1})
 		if s := b.State("a"); s.Status != StatusUp || !s.Since.Equal(state.Since) || s.Version.PkgVersion != "1.50.0" {
 			t.Errorf("forgot %+v, has %+v", state, s)
 		}
 		b.expect(t, "b", StatusDown, false)
-		b.expect(t, "spare", StatusUnknown, false)
+		b.expect(t, "late", StatusUnknown, false)
 		if !b.Ready() {
 			t.Error("a node that is new makes a running gateway unready")
 		}
@@ -308,9 +318,9 @@ func TestANewConfigurationKeepsWhatIsKnown(t *testing.T) {
 		b.Configure([]string{"a"}, Tuning{Interval: time.Second, Fails: 1, Passes: 1})
 		b.expect(t, "b", StatusUnknown, false)
 		synctest.Wait()
-		probes := len(b.nodes["b"].probes)
+		probes := b.nodes["b"].asked()
 		after(5 * time.Second)
-		if n := len(b.nodes["b"].probes); n != probes {
+		if n := b.nodes["b"].asked(); n != probes {
 			t.Errorf("a node that is no more was probed %d times", n-probes)
 		}
 	})
@@ -318,8 +328,9 @@ func TestANewConfigurationKeepsWhatIsKnown(t *testing.T) {
 
 func TestRunEndsInTheMiddleOfAProbe(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBench(t, "a")
-		b.nodes["a"].set(func(f *fakeNode) { f.hang = true })
+		b := newBench(t)
+		b.nodes["late"].set(func(f *fakeNode) { f.hang = true })
+		b.Configure([]string{"late"}, usual)
 		synctest.Wait()
 		start := time.Now()
 		b.stop()
