@@ -37,7 +37,7 @@ faults: build ## run the state machines and fault tests for longer
 
 .PHONY: bench
 bench: build ## print the figures that have targets; some need MEILISEARCH_BIN
-	go test -tags $(TAGS) -run '^$$' -bench . -benchmem ./test/bench/...
+	go run ./test/bench
 
 .PHONY: parity
 parity: build ## compare searches through Miroir with one server, query by query

@@ -1,0 +1,94 @@
+// Command bench prints the figures that have targets, each measured in one run
+// against its baseline, and whether on real servers or on the test double. Rows
+// that need a real Meilisearch fail without MEILISEARCH_BIN; they are not left
+// out in silence.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+)
+
+// row is one figure with its target.
+type row struct {
+	what   string
+	target string
+	// nodes is what the row was measured on: none, double or real.
+	nodes string
+	run   func(ctx context.Context, b *bench) (figure string, met bool, err error)
+}
+
+// bench is what rows work with.
+type bench struct {
+	binary string // bin/miroir
+	node   string // a real Meilisearch, or ""
+	double string // the double as a program
+	dir    string
+}
+
+func main() {
+	b := &bench{node: os.Getenv("MEILISEARCH_BIN")}
+	flag.StringVar(&b.binary, "binary", filepath.Join("bin", "miroir"), "the server")
+	only := flag.String("only", "", "run the rows whose text holds this")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if err := b.run(ctx, *only); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func (b *bench) run(ctx context.Context, only string) (err error) {
+	if b.dir, err = os.MkdirTemp("", "miroir-bench-"); err != nil {
+		return err
+	}
+	defer os.RemoveAll(b.dir)
+	if b.double, err = buildDouble(ctx, b.dir); err != nil {
+		return err
+	}
+	missed := 0
+	fmt.Printf("%-76s %-7s %-34s %s\n", "what", "nodes", "target", "measured")
+	for _, r := range rows() {
+		if !strings.Contains(r.what, only) {
+			continue
+		}
+		figure, met, err := r.run(ctx, b)
+		mark := "ok"
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case err != nil:
+			figure, mark = err.Error(), "FAILED"
+			missed++
+		case !met:
+			mark = "missed"
+			missed++
+		}
+		fmt.Printf("%-76s %-7s %-34s %s (%s)\n", r.what, r.nodes, r.target, figure, mark)
+	}
+	if missed > 0 {
+		return fmt.Errorf("%d figures miss their targets", missed)
+	}
+	return nil
+}
+
+func rows() []row {
+	return []row{
+		{"route 10,000 documents to 3 nodes, 64 shards, the least of ten", "≤ 60 µs, no allocation", "none", routeDocuments},
+		{"find, check, hash and splice NDJSON on one core", "≥ 400 MB/s", "none", spliceLines},
+		{"find, check, hash and splice a JSON array on one core", "≥ 400 MB/s", "none", spliceArray},
+		{"idle gateway, resident", "≤ 64 MiB", "double", idleMemory},
+		{"100 MB body, resident above idle", "≤ 64 MiB", "double", largeBody},
+		{"search passed through, 1 connection: p50 by reverse_proxy, by the node", "≤ 1.1 ×, ≤ 1.25 ×", "real", passThrough(1)},
+		{"search passed through, 8 connections: p50 by reverse_proxy, by the node", "≤ 1.1 ×, ≤ 1.25 ×", "real", passThrough(8)},
+		{"search with gzip on a kept-alive connection: p50 by the node asked directly", "≤ 0.1 ×", "real", compressedSearch},
+		{"ingest 100,000 documents through one node, by that node directly", "≥ 0.85 ×", "real", ingest},
+		{"one-document write, time to 202 at p50, above the node", "≤ 3 ms", "real", oneDocument},
+	}
+}
