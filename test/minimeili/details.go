@@ -71,20 +71,27 @@ type details struct {
 	PreSize           *string                `json:"preCompactionSize,omitempty"`
 	PostSize          *string                `json:"postCompactionSize,omitempty"`
 
-	// Settings stand alone: a settings task has no other details.
+	// Settings are what a settings task shows, as its details.
 	Settings json.RawMessage `json:"settings,omitempty"`
 }
 
-// json shows the details; settings are spread out.
+// json shows the details. The settings are spread out behind the others, which
+// only a batch that clears documents and changes settings has too.
 func (d *details) json() json.RawMessage {
-	if d.Settings != nil {
-		return d.Settings
-	}
-	text, err := meili.Marshal(d)
+	others := *d
+	others.Settings = nil
+	text, err := meili.Marshal(&others)
 	if err != nil { // plain types and JSON that was parsed before
 		panic(err)
 	}
-	return text
+	const empty = 2 // the braces
+	switch {
+	case len(d.Settings) <= empty:
+		return text
+	case len(text) <= empty:
+		return d.Settings
+	}
+	return append(append(text[:len(text)-1], ','), d.Settings[1:]...)
 }
 
 // first gives the details a task has when it is enqueued.

@@ -147,6 +147,20 @@ func TestErrorOfTheIndexerFailsTheWholeBatchAndUndoesIt(t *testing.T) {
 	}
 }
 
+func TestBatchThatClearsAndChangesSettingsShowsBoth(t *testing.T) {
+	m := minimeili.Run(t)
+	m.HoldTasks()
+	expect(t, m, 202, "PUT", "/indexes/x/settings/stop-words", `["a"]`)
+	expect(t, m, 202, "DELETE", "/indexes/x/documents", "")
+	expect(t, m, 202, "PATCH", "/indexes/x/settings", `{"pagination":{"maxTotalHits":5},"stopWords":["b"]}`)
+	m.ReleaseTasks()
+	m.WaitIdle()
+	want := `"details":{"deletedDocuments":0,"stopWords":["b"],"pagination":{"maxTotalHits":5}}`
+	if answer := expect(t, m, 200, "GET", "/batches/0", ""); !strings.Contains(answer, want) {
+		t.Fatal(answer)
+	}
+}
+
 func TestCancelReachesTasksInProcessing(t *testing.T) {
 	m := minimeili.Run(t)
 	m.StallTasks()
