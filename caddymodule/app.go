@@ -107,6 +107,8 @@ type App struct {
 	place  place
 	store  Store
 
+	transport *nodeTransport
+
 	// settled is closed once it is known whether this app runs, and attached
 	// says with what: nil where it does not.
 	settled  chan struct{}
@@ -168,8 +170,8 @@ func (app *App) Provision(ctx caddy.Context) error {
 	if err := registerCollectors(ctx.GetMetricsRegistry()); err != nil {
 		return err
 	}
-	transport, err := app.loadTransport(ctx)
-	if err != nil {
+	var err error
+	if app.transport, err = app.loadTransport(ctx); err != nil {
 		return err
 	}
 	if app.store, err = app.loadStore(ctx); err != nil {
@@ -182,7 +184,7 @@ func (app *App) Provision(ctx caddy.Context) error {
 	if app.config, err = app.coreConfig(repl); err != nil {
 		return err
 	}
-	app.config.Transport = transport
+	app.config.Transport = app.transport
 	return nil
 }
 
@@ -229,6 +231,7 @@ func (app *App) Cleanup() error {
 	if at := app.attached.Swap(nil); at != nil {
 		attachments.remove(at)
 		at.generation.Detach()
+		app.transport.retire()
 	}
 	if !app.acquired.CompareAndSwap(true, false) {
 		return nil

@@ -3,6 +3,8 @@ package caddymodule
 import (
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"sync"
 
@@ -21,10 +23,18 @@ type sharedEngine struct {
 	*miroircore.Engine
 	store string // the module that keeps its state
 	spool string
+	// scratch is a folder that goes with the engine, or "".
+	scratch string
 }
 
 // Destruct closes the engine once the last configuration has given it back.
-func (s *sharedEngine) Destruct() error { return s.Close() }
+func (s *sharedEngine) Destruct() error {
+	err := s.Close()
+	if s.scratch != "" {
+		err = errors.Join(err, os.RemoveAll(s.scratch))
+	}
+	return err
+}
 
 // acquire gives the engine of the state, opened if no configuration has it open.
 // Each success must be answered by one engines.Delete.
@@ -53,18 +63,30 @@ func (app *App) acquire() (*sharedEngine, error) {
 }
 
 func (app *App) openEngine(store string) (*sharedEngine, error) {
-	at := app.place
-	opened, err := app.store.OpenStore(at.state)
-	if err != nil {
-		return nil, fmt.Errorf("opening state %s (another process may hold it): %w", at.state, err)
+	shared := &sharedEngine{store: store, spool: app.place.spool}
+	statePath, spool := app.place.state, app.place.spool
+	if short, ok := app.store.(ephemeral); ok && short.Ephemeral() {
+		// A journal that outlived the state would speak of tasks that nobody knows.
+		dir, err := os.MkdirTemp("", "miroir-")
+		if err != nil {
+			return nil, err
+		}
+		shared.scratch = dir
+		statePath, spool = filepath.Join(dir, "state.db"), filepath.Join(dir, "spool")
 	}
-	engine, err := miroircore.Open(miroircore.Options{
-		StatePath: at.state, SpoolDir: at.spool, Store: opened, OutboxLimit: app.OutboxLimit, Logger: app.logger,
+	opened, err := app.store.OpenStore(statePath)
+	if err != nil {
+		err = fmt.Errorf("opening state %s (another process may hold it): %w", statePath, err)
+		return nil, errors.Join(err, os.RemoveAll(shared.scratch))
+	}
+	shared.Engine, err = miroircore.Open(miroircore.Options{
+		StatePath: statePath, SpoolDir: spool, Store: opened, OutboxLimit: app.OutboxLimit, Logger: app.logger,
 	})
 	if err != nil { // Open has closed the store
-		return nil, fmt.Errorf("opening the engine on %s: %w", at.state, err)
+		err = fmt.Errorf("opening the engine on %s: %w", statePath, err)
+		return nil, errors.Join(err, os.RemoveAll(shared.scratch))
 	}
-	return &sharedEngine{Engine: engine, store: store, spool: at.spool}, nil
+	return shared, nil
 }
 
 // attachment is a configuration in force on an engine.

@@ -26,6 +26,9 @@ type Store interface {
 	OpenStore(path string) (state.Store, error)
 }
 
+// ephemeral is what a Store also is if what it keeps ends with the process.
+type ephemeral interface{ Ephemeral() bool }
+
 // loadStore loads the module that keeps the state.
 func (app *App) loadStore(ctx caddy.Context) (Store, error) {
 	var module any
@@ -98,6 +101,9 @@ func (MemoryStore) CaddyModule() caddy.ModuleInfo {
 
 // OpenStore makes an empty store.
 func (MemoryStore) OpenStore(string) (state.Store, error) { return memory.New(), nil }
+
+// Ephemeral says that nothing is kept beyond the process.
+func (MemoryStore) Ephemeral() bool { return true }
 
 // UnmarshalCaddyfile reads the module's options, of which there are none:
 //

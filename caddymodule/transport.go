@@ -4,10 +4,13 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
+	"sync/atomic"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 )
 
 // Defaults of the http transport that differ from those of reverse_proxy: a
@@ -19,7 +22,7 @@ const (
 )
 
 // loadTransport loads the module that carries requests to nodes.
-func (app *App) loadTransport(ctx caddy.Context) (http.RoundTripper, error) {
+func (app *App) loadTransport(ctx caddy.Context) (*nodeTransport, error) {
 	raw, err := transportWithDefaults(app.TransportRaw)
 	if err != nil {
 		return nil, err
@@ -33,7 +36,11 @@ func (app *App) loadTransport(ctx caddy.Context) (http.RoundTripper, error) {
 	if !ok {
 		return nil, fmt.Errorf("transport %T carries no HTTP requests", module)
 	}
-	return nodeTransport{transport}, nil
+	t := &nodeTransport{next: transport, closeIdle: func() {}}
+	if h, ok := transport.(*reverseproxy.HTTPTransport); ok && h.Transport != nil {
+		t.closeIdle = h.Transport.CloseIdleConnections
+	}
+	return t, nil
 }
 
 // transportWithDefaults fills in what an http transport leaves open.
@@ -59,15 +66,49 @@ func transportWithDefaults(raw json.RawMessage) (json.RawMessage, error) {
 	return json.Marshal(fields)
 }
 
-// nodeTransport gives each request to a node a set of variables and a replacer
-// of its own. Caddy's transports write into the former, so legs that share a
-// client's would race, and read the latter while dialing, where its absence
-// ends the process.
-type nodeTransport struct{ next http.RoundTripper }
+// nodeTransport carries requests to nodes for one configuration.
+type nodeTransport struct {
+	next      http.RoundTripper
+	closeIdle func()
+	retired   atomic.Bool
+}
 
-// RoundTrip implements http.RoundTripper.
-func (t nodeTransport) RoundTrip(r *http.Request) (*http.Response, error) {
+// RoundTrip implements http.RoundTripper. It gives each request a set of
+// variables and a replacer of its own: Caddy's transports write into the
+// former, so legs that share a client's would race, and read the latter while
+// dialing, where its absence ends the process.
+func (t *nodeTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	ctx := context.WithValue(r.Context(), caddyhttp.VarsCtxKey, map[string]any{})
 	ctx = context.WithValue(ctx, caddy.ReplacerCtxKey, caddy.NewReplacer())
-	return t.next.RoundTrip(r.WithContext(ctx))
+	response, err := t.next.RoundTrip(r.WithContext(ctx))
+	if err != nil {
+		t.tidy()
+		return nil, err
+	}
+	response.Body = &legBody{response.Body, t}
+	return response, nil
+}
+
+// retire ends the use of idle connections, now and whenever a leg that is
+// still under way ends: they would stay open until they time out.
+func (t *nodeTransport) retire() {
+	t.retired.Store(true)
+	t.tidy()
+}
+
+func (t *nodeTransport) tidy() {
+	if t.retired.Load() {
+		t.closeIdle()
+	}
+}
+
+type legBody struct {
+	io.ReadCloser
+	transport *nodeTransport
+}
+
+func (b *legBody) Close() error {
+	err := b.ReadCloser.Close()
+	b.transport.tidy()
+	return err
 }

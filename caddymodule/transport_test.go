@@ -35,7 +35,7 @@ func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f
 func TestLegsOfOneRequestShareNoVariables(t *testing.T) {
 	client := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil)
 	client = caddyhttp.PrepareRequest(client, caddy.NewReplacer(), httptest.NewRecorder(), &caddyhttp.Server{})
-	transport := nodeTransport{roundTrip(func(r *http.Request) (*http.Response, error) {
+	transport := &nodeTransport{closeIdle: func() {}, next: roundTrip(func(r *http.Request) (*http.Response, error) {
 		caddyhttp.SetVar(r.Context(), "leg", r)
 		if _, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); !ok {
 			t.Error("a leg has no replacer")
@@ -66,7 +66,7 @@ func TestLegsOfOneRequestShareNoVariables(t *testing.T) {
 // Background work has no client and thus none of Caddy's values.
 func TestBackgroundRequestsGetWhatCaddyNeeds(t *testing.T) {
 	asked := false
-	transport := nodeTransport{roundTrip(func(r *http.Request) (*http.Response, error) {
+	transport := &nodeTransport{closeIdle: func() {}, next: roundTrip(func(r *http.Request) (*http.Response, error) {
 		asked = true
 		caddyhttp.SetVar(r.Context(), "leg", true)
 		return &http.Response{StatusCode: http.StatusOK, Body: http.NoBody}, nil

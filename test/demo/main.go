@@ -150,25 +150,33 @@ func (d *demo) show(ctx context.Context, nodes []*node) error {
 	return d.writeDegraded(ctx)
 }
 
+// writeDegraded writes enough documents for some to belong to the lost node.
 func (d *demo) writeDegraded(ctx context.Context) error {
-	const id = 1_000_000
-	document, err := json.Marshal([]symbol{{ID: id, Package: "example", Kind: "func", Name: "WrittenMeanwhile", Text: "Written while a node was down."}})
+	const first, count = 1_000_000, 100
+	documents := make([]symbol, count)
+	for i := range documents {
+		documents[i] = symbol{ID: first + i, Package: "example", Kind: "func", Name: "WrittenMeanwhile", Text: "Written while a node was down."}
+	}
+	body, err := json.Marshal(documents)
 	if err != nil {
 		return err
 	}
-	headers, err := d.client.write(ctx, http.MethodPost, "/indexes/"+index+"/documents", document)
+	headers, err := d.client.write(ctx, http.MethodPost, "/indexes/"+index+"/documents", body)
 	if err != nil {
 		return err
 	}
-	d.say("A write was accepted and has been applied (X-Miroir-Degraded: %s).", headers.Get("X-Miroir-Degraded"))
+	d.say("A write of %d documents was accepted and has been applied.", count)
+	if degraded := headers.Get("X-Miroir-Degraded"); degraded != "" {
+		d.say("  X-Miroir-Degraded: %s", degraded)
+	}
 	found, _, err := d.client.search(ctx, index, "WrittenMeanwhile")
 	if err != nil {
 		return err
 	}
-	if len(found.Hits) == 0 || found.Hits[0].ID != id {
-		return errors.New("what was written while a node was down is not found")
+	if found.EstimatedTotalHits != count {
+		return fmt.Errorf("of %d documents written while a node was down %d are found", count, found.EstimatedTotalHits)
 	}
-	d.say("It is found.")
+	d.say("All of them are found.")
 	return nil
 }
 
