@@ -29,7 +29,7 @@ func idleMemory(ctx context.Context, b *bench) (string, bool, error) {
 
 // largeBody is what one body of 100 MB takes above that.
 func largeBody(ctx context.Context, b *bench) (string, bool, error) {
-	node, err := b.startNode(ctx, false)
+	node, err := b.startNode(ctx, true)
 	if err != nil {
 		return "", false, err
 	}
