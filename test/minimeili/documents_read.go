@@ -1,7 +1,9 @@
 package minimeili
 
 import (
+	"bytes"
 	"encoding/json"
+	"slices"
 	"strings"
 
 	"github.com/miroir-gateway/miroir/miroircore/meili"
@@ -49,6 +51,7 @@ func readJSON(body []byte) (string, int, *meili.Error) {
 	case syntax == nil && v.Kind == decode.Object:
 		l.add(&v)
 		return l.text.String(), l.n, nil
+	case syntax == nil && v.Kind == decode.Array && !slices.ContainsFunc(v.Elems, notAnObject):
 	case skipSpace(body, 0) < len(body) && body[skipSpace(body, 0)] == '[':
 		if err := strayElement(body); err != nil {
 			return "", 0, err
@@ -64,6 +67,8 @@ func readJSON(body []byte) (string, int, *meili.Error) {
 	}
 	return l.text.String(), l.n, nil
 }
+
+func notAnObject(v decode.Value) bool { return v.Kind != decode.Object }
 
 // strayElement looks for an element of an array that is no object. The server
 // reads arrays element by element and stops at such a one: what follows it is
@@ -144,7 +149,7 @@ func describe(v *decode.Value) string {
 func readNDJSON(body []byte) (string, int, *meili.Error) {
 	var l lines
 	for at := skipSpace(body, 0); at < len(body); at = skipSpace(body, at) {
-		v, length, syntax := decode.Prefix(body[at:])
+		v, length, syntax := nextValue(body, at)
 		if syntax != nil {
 			// The parser counts from the start of the body.
 			return "", 0, meili.MalformedDocuments("ndjson", locate(body, at, syntax).Error())
@@ -156,6 +161,17 @@ func readNDJSON(body []byte) (string, int, *meili.Error) {
 		at += length
 	}
 	return l.text.String(), l.n, nil
+}
+
+// nextValue reads the value at an offset. It looks at one line first, since the
+// parser copies what it is given.
+func nextValue(body []byte, at int) (decode.Value, int, *decode.SyntaxError) {
+	if end := bytes.IndexByte(body[at:], '\n'); end >= 0 {
+		if v, length, syntax := decode.Prefix(body[at : at+end]); syntax == nil {
+			return v, length, nil
+		}
+	}
+	return decode.Prefix(body[at:])
 }
 
 func skipSpace(body []byte, at int) int {

@@ -6,6 +6,7 @@ import (
 	"compress/gzip"
 	"compress/zlib"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -237,5 +238,24 @@ func TestWrongPathsAndMethodsHaveNoBody(t *testing.T) {
 	response, _, err := try(m.URL(), "OPTIONS", "/indexes", "", "Origin", "http://x.test", "Access-Control-Request-Method", "POST")
 	if err != nil || response.StatusCode != 200 || response.Header.Get("Access-Control-Max-Age") != "86400" {
 		t.Fatal(response, err)
+	}
+}
+
+func TestLongPayloadsAreReadInOnePass(t *testing.T) {
+	const n = 20000
+	m := minimeili.Run(t)
+	var array, lines strings.Builder
+	for i := range n {
+		document := fmt.Sprintf(`{"id":%d,"text":%q}`, i, strings.Repeat("x", 200))
+		array.WriteString(document + ",")
+		lines.WriteString(document + "\n")
+	}
+	m.HoldTasks() // reading is what is looked at
+	expect(t, m, 202, "POST", "/indexes/x/documents", "["+strings.TrimSuffix(array.String(), ",")+"]")
+	expect(t, m, 202, "POST", "/indexes/x/documents", lines.String(), "Content-Type", "application/x-ndjson")
+	for _, task := range m.Tasks() {
+		if string(task.Details) != `{"receivedDocuments":20000,"indexedDocuments":null}` {
+			t.Fatal(string(task.Details))
+		}
 	}
 }
