@@ -124,6 +124,21 @@ func (f *Fleet) Load(caddyfile string) error {
 	return caddy.Load(config, true)
 }
 
+// Dir is the folder of the gateway's state.
+func (f *Fleet) Dir() string { return f.dir }
+
+// Restart ends the gateway and starts it again on its state.
+func (f *Fleet) Restart(t testing.TB) {
+	t.Helper()
+	if err := caddy.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Load(f.Caddyfile()); err != nil {
+		t.Fatal(err)
+	}
+	f.await(t, "/_miroir/health")
+}
+
 // await waits until the gateway answers a path with 200.
 func (f *Fleet) await(t testing.TB, path string) {
 	t.Helper()

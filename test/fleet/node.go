@@ -40,6 +40,12 @@ func startNode(t testing.TB, id string) Node {
 	return Node{ID: id, addr: p.addr, real: p}
 }
 
+// Do asks the node itself, as the gateway does.
+func (n Node) Do(t testing.TB, method, path, body string) Answer {
+	t.Helper()
+	return Do(t, n.URL(), nodeKey, method, path, body)
+}
+
 // Kill ends the node as a power cut would: what it had not synced is gone.
 func (n Node) Kill() {
 	if n.real != nil {

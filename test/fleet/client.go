@@ -1,0 +1,122 @@
+package fleet
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+)
+
+// Answer is what a server answered.
+type Answer struct {
+	Status int
+	Header http.Header
+	Body   []byte
+}
+
+// Decode reads the answer's body into a value.
+func (a Answer) Decode(t testing.TB, into any) {
+	t.Helper()
+	if err := json.Unmarshal(a.Body, into); err != nil {
+		t.Fatalf("answer %d %s: %v", a.Status, a.Body, err)
+	}
+}
+
+// Do sends a request with the master key. Headers stand as "Name: value".
+func (f *Fleet) Do(t testing.TB, method, path, body string, headers ...string) Answer {
+	t.Helper()
+	return Do(t, f.URL, MasterKey, method, path, body, headers...)
+}
+
+// Do sends a request to any server; an empty key sends none.
+func Do(t testing.TB, base, key, method, path, body string, headers ...string) Answer {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), method, base+path, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if key != "" {
+		request.Header.Set("Authorization", "Bearer "+key)
+	}
+	if body != "" {
+		request.Header.Set("Content-Type", "application/json")
+	}
+	for _, header := range headers {
+		name, value, _ := strings.Cut(header, ": ")
+		request.Header.Set(name, value)
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	answer, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return Answer{response.StatusCode, response.Header, answer}
+}
+
+// Want sends a request and fails the test unless it is answered with a status.
+func (f *Fleet) Want(t testing.TB, status int, method, path, body string, headers ...string) Answer {
+	t.Helper()
+	answer := f.Do(t, method, path, body, headers...)
+	if answer.Status != status {
+		t.Fatalf("%s %s: %d %s, want %d", method, path, answer.Status, answer.Body, status)
+	}
+	return answer
+}
+
+// Task is what tests look at of a task.
+type Task struct {
+	UID     uint32          `json:"uid"`
+	Status  string          `json:"status"`
+	Details json.RawMessage `json:"details"`
+	Error   *struct {
+		Code    string `json:"code"`
+		Message string `json:"message"`
+	} `json:"error"`
+}
+
+// Write sends a write and waits for its task.
+func (f *Fleet) Write(t testing.TB, method, path, body string, headers ...string) Task {
+	t.Helper()
+	answer := f.Do(t, method, path, body, headers...)
+	if answer.Status != http.StatusAccepted && answer.Status != http.StatusOK {
+		t.Fatalf("%s %s: %d %s", method, path, answer.Status, answer.Body)
+	}
+	var summary struct {
+		TaskUID uint32 `json:"taskUid"`
+	}
+	answer.Decode(t, &summary)
+	return f.Await(t, summary.TaskUID)
+}
+
+// Await waits until a task has ended.
+func (f *Fleet) Await(t testing.TB, uid uint32) Task {
+	t.Helper()
+	var task Task
+	Eventually(t, fmt.Sprintf("task %d has ended", uid), func() bool {
+		f.Want(t, http.StatusOK, http.MethodGet, fmt.Sprintf("/tasks/%d", uid), "").Decode(t, &task)
+		return task.Status != "enqueued" && task.Status != "processing"
+	})
+	return task
+}
+
+// Eventually waits until something holds, at most half a minute.
+func Eventually(t testing.TB, what string, holds func() bool) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	for !holds() {
+		select {
+		case <-ctx.Done():
+			t.Fatalf("not in time: %s", what)
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+}
