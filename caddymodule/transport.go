@@ -3,8 +3,10 @@ package caddymodule
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"sync/atomic"
 
@@ -83,10 +85,21 @@ func (t *nodeTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	response, err := t.next.RoundTrip(r.WithContext(ctx))
 	if err != nil {
 		t.tidy()
-		return nil, err
+		return nil, dialFailure(err)
 	}
 	response.Body = &legBody{response.Body, t}
 	return response, nil
+}
+
+// dialFailure lets a failed dial be told from a request that broke under way:
+// Caddy's own error for it does not say what it wraps, and only a request that
+// was never sent may be sent again without a look at the node's queue.
+func dialFailure(err error) error {
+	var dial reverseproxy.DialError
+	if errors.As(err, &dial) {
+		return &net.OpError{Op: "dial", Net: "tcp", Err: err}
+	}
+	return err
 }
 
 // retire ends the use of idle connections, now and whenever a leg that is

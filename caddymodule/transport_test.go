@@ -1,7 +1,10 @@
 package caddymodule
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"sync"
@@ -74,5 +77,31 @@ func TestBackgroundRequestsGetWhatCaddyNeeds(t *testing.T) {
 	request := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/health", nil)
 	if _, err := transport.RoundTrip(request); err != nil || !asked {
 		t.Errorf("asked %v, %v", asked, err)
+	}
+}
+
+func TestADialThatFailsIsToldFromACutRequest(t *testing.T) {
+	ctx, cancel := caddy.NewContext(caddy.Context{Context: context.Background()})
+	defer cancel()
+	transport, err := (&App{}).loadTransport(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := listener.Addr().String()
+	if err := listener.Close(); err != nil {
+		t.Fatal(err)
+	}
+	request, err := http.NewRequest(http.MethodGet, "http://"+address+"/health", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = transport.RoundTrip(request)
+	var dial *net.OpError
+	if !errors.As(err, &dial) || dial.Op != "dial" {
+		t.Errorf("a refused connection is %T: %v", err, err)
 	}
 }
