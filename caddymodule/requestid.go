@@ -34,7 +34,7 @@ func identify(w http.ResponseWriter, r *http.Request) error {
 	caddyhttp.SetVar(r.Context(), requestIDVar, id)
 	if extra, ok := r.Context().Value(caddyhttp.ExtraLogFieldsCtxKey).(*caddyhttp.ExtraLogFields); ok {
 		extra.Set(zap.String("request_id", id))
-		extra.Set(zap.String("request", id[len(id)-shortIDLength:]))
+		extra.Set(zap.String("request_short", id[len(id)-shortIDLength:]))
 	}
 	return nil
 }
