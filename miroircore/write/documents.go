@@ -3,6 +3,7 @@ package write
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"net/url"
@@ -107,7 +108,7 @@ func (a *addDocuments) lookAs(w *Writer, o *operation, v view) (*scan, *meili.Er
 		return nil, meili.NewError("internal", "The documents cannot be read: %s.", err)
 	}
 	if body == nil {
-		return nil, lostPayload()
+		return nil, errNoPayload
 	}
 	options := document.Options{Format: a.Format, Delimiter: a.Delimiter, PrimaryKey: v.key, Shards: v.shards, Spool: w.spool}
 	if ix, ok := w.opts.Catalog.Get(o.Indexes[0]); ok {
@@ -204,6 +205,10 @@ func (a *addDocuments) bind(w *Writer, o *operation) (*binding, error) {
 	return b, nil
 }
 
+// errNoPayload is what a task fails with whose payload did not get to the disk
+// before the gateway died. Such a write was not acknowledged.
+var errNoPayload = lostPayload()
+
 func lostPayload() *meili.Error {
 	return meili.NewError("internal", "The gateway stopped before the documents were stored. The write was not acknowledged: send it again.")
 }
@@ -257,6 +262,9 @@ func (a *addDocuments) found(w *Writer, o *operation) (*scan, error) {
 		return have, nil
 	}
 	found, err := a.lookAs(w, o, view{o.bind.PrimaryKey, o.bind.Shards, 0})
+	if err == errNoPayload {
+		return nil, fmt.Errorf("operation %d: %w", o.op, outbox.ErrLost)
+	}
 	if err != nil {
 		return nil, err
 	}

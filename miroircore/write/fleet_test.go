@@ -253,9 +253,10 @@ func mkdir(t testing.TB) string {
 func (f *fleet) drain() {
 	f.t.Helper()
 	f.eventually("everything is delivered", func() bool {
+		f.w.closeOver()
 		f.w.mutex.Lock()
 		defer f.w.mutex.Unlock()
-		return len(f.w.ops) == 0
+		return len(f.w.ops) == 0 && f.w.journal.Open() == 0
 	})
 }
 

@@ -312,6 +312,7 @@ func (a *deleteIndex) closed(w *Writer, o *operation) {
 	}
 	w.mutex.Lock()
 	defer w.mutex.Unlock()
+	delete(w.newest, o.bind.Physical)
 	for p := range w.out {
 		if p.physical == o.bind.Physical {
 			delete(w.out, p)

@@ -58,13 +58,14 @@ type target struct {
 	refusal  *meili.Error
 	refused  *outbox.Step
 	settled  bool // the refusal was accepted
-	gone     bool
+	gone     bool // the node's copies are void
+	lost     bool // nobody can send it to the node any more
 	outcomes []outbox.Outcome
 }
 
-func (t *target) applied() bool { return !t.gone && t.done == len(t.steps) }
+func (t *target) applied() bool { return !t.gone && !t.lost && t.done == len(t.steps) }
 func (t *target) taken() bool   { return t.sent >= len(t.steps) || t.applied() }
-func (t *target) over() bool    { return t.gone || t.settled || t.applied() }
+func (t *target) over() bool    { return t.gone || t.lost || t.settled || t.applied() }
 
 // progress is where an operation is on its way.
 type progress uint8

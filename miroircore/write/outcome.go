@@ -21,6 +21,7 @@ type note struct {
 	At     string       `json:"at,omitempty"`
 	Error  *meili.Error `json:"error,omitempty"`
 	Gone   bool         `json:"gone,omitempty"`
+	Lost   bool         `json:"lost,omitempty"`
 	Detail any          `json:"detail,omitempty"`
 }
 
@@ -49,12 +50,14 @@ func (w *Writer) Ended(id, _ string, s *outbox.Step, out outbox.Outcome) {
 		w.mutex.Unlock()
 		return
 	}
-	w.journal.Append(journal.Record{Kind: journal.Ended, Op: o.op, Body: must(note{Node: id, Step: s.Number, Error: out.Error, Gone: out.Gone, Detail: out.Details})})
+	w.journal.Append(journal.Record{Kind: journal.Ended, Op: o.op, Body: must(note{Node: id, Step: s.Number, Error: out.Error, Gone: out.Gone, Lost: out.Lost, Detail: out.Details})})
 	t := o.target(id)
 	switch {
 	case out.Gone:
 		t.gone = true
 		w.stale[id] = true
+	case out.Lost:
+		t.lost = true
 	case out.Error != nil:
 		t.refusal, t.refused = out.Error, s
 	default:
@@ -73,6 +76,9 @@ func (w *Writer) Ended(id, _ string, s *outbox.Step, out outbox.Outcome) {
 	w.checkQuorum(o)
 	if o.state == finished {
 		o.slim()
+		if o.Kind == kindSettings && t.applied() && w.newest[o.bind.Physical] == o.op && !w.closed {
+			w.wg.Go(func() { w.checkSettings(o) }) // it has them now
+		}
 	}
 	w.mutex.Unlock()
 	w.review(o)
@@ -160,8 +166,9 @@ func (w *Writer) review(o *operation) {
 			t.refused = nil
 		}
 	}
+	w.missed(o)
 	var lines []*line
-	if o.state == decided {
+	if o.state == decided && !w.closed {
 		lines = w.linesToFinish(o)
 	}
 	closed := o.state == finished && w.closeIfOver(o)
@@ -175,6 +182,25 @@ func (w *Writer) review(o *operation) {
 	}
 	if closed {
 		w.letGo(o)
+	}
+}
+
+// missed takes nodes out that cannot get what another copy has: their shards
+// have to be resynchronised. It is called with the mutex held.
+func (w *Writer) missed(o *operation) {
+	for i := range o.bind.Targets {
+		t := &o.bind.Targets[i]
+		if !t.lost {
+			continue
+		}
+		for j := range o.bind.Targets {
+			other := &o.bind.Targets[j]
+			shares := slices.ContainsFunc(t.parts(), func(s int) bool { return slices.Contains(other.parts(), s) })
+			if other.applied() && shares && !w.standing(place{t.Node, o.bind.Physical}).drift {
+				w.standing(place{t.Node, o.bind.Physical}).drift = true
+				w.log.Error("a node misses an operation whose payload is lost: the index has to be resynchronised there", "node", t.Node, "index", o.bind.Physical, "op", o.op)
+			}
+		}
 	}
 }
 
@@ -194,6 +220,10 @@ func (w *Writer) judge(o *operation) (over bool, failure *meili.Error) {
 		for _, s := range t.parts() {
 			copies[s] = copies[s] || !t.gone
 			switch {
+			case t.lost:
+				if refusals[s] == nil {
+					refusals[s] = lostPayload()
+				}
 			case t.applied():
 				applied[s] = true
 			case t.refusal != nil:
@@ -283,7 +313,7 @@ func (w *Writer) nextToFinish(l *line) bool { return w.pickFinish(l) != nil }
 
 func (w *Writer) pickFinish(l *line) *operation {
 	for _, o := range l.ops {
-		if o.state == decided {
+		if o.state == decided && !w.closed {
 			return o
 		}
 		if o.state != dispatched || !w.hangs(o) {
@@ -409,7 +439,7 @@ func (w *Writer) closeIfOver(o *operation) bool {
 // records are closed when the task table has been written: until then only they
 // know how its task ended.
 func (w *Writer) letGo(o *operation) {
-	if c, ok := o.action.(interface{ closed(*Writer, *operation) }); ok {
+	if c, ok := o.action.(interface{ closed(*Writer, *operation) }); ok && o.bind != nil {
 		c.closed(w, o)
 	}
 	w.keys.remember(o)

@@ -30,7 +30,9 @@ const (
 
 // payload is what the client sent, kept until the operation ended everywhere.
 type payload struct {
-	mutex  sync.Mutex
+	disk   sync.Mutex      // held while it is written or removed; taken before mutex
+	mutex  sync.Mutex      // guards what follows
+	gone   bool            // it was discarded
 	text   []byte          // a small one; nil while it is only on the disk
 	body   *document.Body  // a large one
 	csv    bool            // finding the documents uses the body up
@@ -54,14 +56,12 @@ func (p *payload) take(w *Writer, body *document.Body, csv bool) error {
 		return nil
 	}
 	p.path = filepath.Join(w.opts.Dir, payloadPrefix+uuid.NewString())
-	if err := p.copy(); err != nil {
+	if err := p.copy(p.path); err != nil {
 		return err
 	}
 	p.kept = true
 	return nil
 }
-
-func (p *payload) empty() bool { return p.text == nil && p.body == nil && !p.kept }
 
 // inline gives the payload where it goes to the disk together with the header.
 func (p *payload) inline() []byte {
@@ -85,32 +85,40 @@ func (p *payload) hash(h io.Writer) {
 
 // write puts the payload on the disk, beside the requests that are under way.
 func (p *payload) write(w *Writer, o *operation) {
-	if p.empty() || p.stored != nil {
+	p.disk.Lock()
+	defer p.disk.Unlock()
+	p.mutex.Lock()
+	text, none := p.text, p.text == nil && p.body == nil
+	done := none || p.gone || p.stored != nil
+	if !done {
+		p.stored = make(chan struct{})
+	}
+	p.mutex.Unlock()
+	if done {
 		return
 	}
-	p.stored = make(chan struct{})
-	defer close(p.stored)
-	if p.err = failpoint.Hit("write.payload"); p.err != nil {
-		return
-	}
-	if p.text != nil {
-		p.ticket = w.journal.Append(journal.Record{Kind: journal.Payload, Op: o.op, Body: p.text})
-		p.err = p.ticket.Written()
-	} else {
+	err := failpoint.Hit("write.payload")
+	var ticket *journal.Ticket
+	switch {
+	case err != nil:
+	case text != nil:
+		ticket = w.journal.Append(journal.Record{Kind: journal.Payload, Op: o.op, Body: text})
+		err = ticket.Written()
+	default:
 		path := filepath.Join(w.opts.Dir, payloadPrefix+strconv.FormatUint(o.op, 10))
-		if p.path != "" {
-			p.err = os.Rename(p.path, path)
-			p.path = path
+		if p.path != "" { // only the writer itself changes it
+			err = os.Rename(p.path, path)
 		} else {
-			p.path = path
-			p.err = p.copy()
+			err = p.copy(path)
 		}
-	}
-	if p.err == nil {
 		p.mutex.Lock()
-		p.kept = true
+		p.path = path
 		p.mutex.Unlock()
 	}
+	p.mutex.Lock()
+	p.ticket, p.err, p.kept = ticket, err, err == nil
+	p.mutex.Unlock()
+	close(p.stored)
 }
 
 // fresh gives a body to find the documents in, read back from the disk if need
@@ -166,35 +174,40 @@ func (p *payload) release() {
 
 // copy writes the payload to its file. The file has its name only when it is
 // whole.
-func (p *payload) copy() (err error) {
-	file, err := os.OpenFile(p.path+".part", os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+func (p *payload) copy(path string) (err error) {
+	file, err := os.OpenFile(path+".part", os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
 	}
 	_, err = io.Copy(file, io.NewSectionReader(p.body, 0, p.body.Size()))
 	err = errors.Join(err, file.Sync(), file.Close())
 	if err == nil {
-		err = os.Rename(p.path+".part", p.path)
+		err = os.Rename(path+".part", path)
 	}
 	if err != nil {
-		return errors.Join(err, os.Remove(p.path+".part"))
+		return errors.Join(err, os.Remove(path+".part"))
 	}
 	return nil
 }
 
 // durable waits until the payload is on the disk.
 func (p *payload) durable() error {
-	if p.stored == nil {
+	p.mutex.Lock()
+	stored := p.stored
+	p.mutex.Unlock()
+	if stored == nil {
 		return nil
 	}
-	<-p.stored
-	err := p.err
+	<-stored
+	p.mutex.Lock()
+	err, ticket, path := p.err, p.ticket, p.path
+	p.mutex.Unlock()
 	switch {
 	case err != nil:
-	case p.ticket != nil:
-		err = p.ticket.Durable()
-	case p.path != "":
-		err = syncDir(filepath.Dir(p.path))
+	case ticket != nil:
+		err = ticket.Durable()
+	case path != "":
+		err = syncDir(filepath.Dir(path))
 	}
 	return spoolError(err)
 }
@@ -218,11 +231,17 @@ func syncDir(dir string) error {
 
 // discard gives everything up.
 func (p *payload) discard() {
-	if p.body != nil {
-		_ = p.body.Close()
+	p.disk.Lock()
+	defer p.disk.Unlock()
+	p.mutex.Lock()
+	body, path := p.body, p.path
+	p.gone, p.kept, p.text, p.body = true, false, nil, nil
+	p.mutex.Unlock()
+	if body != nil {
+		_ = body.Close()
 	}
-	if p.path != "" {
-		_ = os.Remove(p.path) // an orphan is removed by the next start
+	if path != "" {
+		_ = os.Remove(path) // an orphan is removed by the next start
 	}
 }
 

@@ -142,13 +142,21 @@ func (w *Writer) await(ctx context.Context, o *operation) (*Receipt, *meili.Erro
 	defer limit.Stop()
 	look := time.NewTicker(250 * time.Millisecond)
 	defer look.Stop()
-	lost := 0
+	lost, ended := 0, o.ended
 	for {
 		select {
 		case <-o.acked:
 			return w.acknowledge(o, r)
-		case <-o.ended:
-			return w.acknowledge(o, r)
+		case <-ended:
+			// A copy that went away does not hold the task up, but it does hold up
+			// the word that the write will survive the loss of another.
+			w.mutex.Lock()
+			enough := o.isAcked || o.outcome.Status != meili.StatusSucceeded || o.bind.placement == nil
+			w.mutex.Unlock()
+			if enough {
+				return w.acknowledge(o, r)
+			}
+			ended = nil
 		case <-hold.C:
 			w.mutex.Lock()
 			held := o.state < dispatched

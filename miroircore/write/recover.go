@@ -16,64 +16,71 @@ import (
 // for on the nodes before it is sent.
 func (w *Writer) recover(open []*journal.Operation) error {
 	notes := make(map[uint64]*recovered)
-	var uids [][]string
+	restored := make([]*operation, 0, len(open))
 	for _, found := range open {
 		o, n, err := w.restore(found)
 		if err != nil {
 			return err
 		}
-		w.nextOp = max(w.nextOp, o.op+max(o.numbers, 1))
-		w.ops[o.op], w.byTask[o.Task] = o, o
-		w.keys.remember(o)
+		restored = append(restored, o)
 		notes[o.op] = n
-		if o.state == finished {
-			delete(w.byTask, o.Task)
+		w.nextOp = max(w.nextOp, o.op+1)
+		w.keys.remember(o)
+		if o.state == finished && o.bind == nil { // it was cancelled
+			w.over = append(w.over, o)
 			continue
 		}
-		for _, uid := range o.lineUIDs() {
-			if w.lines[uid] == nil {
-				w.lines[uid] = &line{uid: uid}
-			}
-			w.lines[uid].ops = append(w.lines[uid].ops, o)
+		w.ops[o.op] = o
+		if o.state < finished {
+			w.line(o)
 		}
-		uids = append(uids, o.Indexes)
 	}
 	w.blockEnd = max(w.blockEnd, w.nextOp)
 	if err := w.removeOrphans(); err != nil {
 		return err
 	}
 	// Marks first: an outbox looks for its node's last task from the start.
-	for _, found := range open {
-		for _, m := range notes[found.Op].delivered {
+	for _, n := range notes {
+		for _, m := range n.delivered {
 			if have, ok := w.marks[m.Node]; !ok || m.UID > have.UID {
 				w.marks[m.Node] = outbox.Mark{UID: m.UID, EnqueuedAt: m.At}
 			}
 		}
 	}
+	w.mutex.Lock()
 	for _, g := range w.opts.Topology().Groups {
 		for _, n := range g.Nodes {
 			w.boxWith(n.ID, notes)
 		}
 	}
-	for _, found := range open {
-		if o := w.ops[found.Op]; o.bind != nil {
-			w.resume(o, notes[found.Op])
+	for _, o := range restored {
+		if o.bind != nil {
+			w.resume(o, notes[o.op])
 		}
 	}
-	for _, found := range open {
-		switch o := w.ops[found.Op]; {
-		case o == nil:
-		case o.bind != nil:
-			w.wg.Go(func() { w.review(o) })
-		case o.state == finished: // it was cancelled
-			delete(w.ops, o.op)
-			w.over = append(w.over, o)
+	w.mutex.Unlock()
+	w.wg.Go(func() {
+		for _, o := range restored {
+			if o.bind != nil {
+				w.review(o)
+			}
+			w.advance(o.Indexes)
 		}
-	}
-	for _, list := range uids {
-		w.wg.Go(func() { w.advance(list) })
-	}
+	})
 	return nil
+}
+
+// line puts an operation at the end of the lines of its indexes.
+func (w *Writer) line(o *operation) {
+	w.byTask[o.Task] = o
+	for _, uid := range o.lineUIDs() {
+		l := w.lines[uid]
+		if l == nil {
+			l = &line{uid: uid}
+			w.lines[uid] = l
+		}
+		l.ops = append(l.ops, o)
+	}
 }
 
 // recovered is what the journal has of an operation's deliveries.
@@ -154,10 +161,8 @@ func (w *Writer) restore(found *journal.Operation) (*operation, *recovered, erro
 }
 
 // resume gives a bound operation to the outboxes again, in the order of the
-// journal, which is the order they had.
+// journal, which is the order they had. It is called with the mutex held.
 func (w *Writer) resume(o *operation, n *recovered) {
-	w.mutex.Lock()
-	defer w.mutex.Unlock()
 	if o.bind.New != nil && o.state != finished {
 		w.reserved[o.bind.Physical] = true
 	}
@@ -189,6 +194,8 @@ func (w *Writer) resumeTarget(o *operation, t *target, n *recovered) {
 		switch {
 		case e.Gone:
 			t.gone = true
+		case e.Lost:
+			t.lost = true
 		case e.Error != nil:
 			t.refusal = e.Error
 		default:
@@ -201,7 +208,7 @@ func (w *Writer) resumeTarget(o *operation, t *target, n *recovered) {
 	if t.applied() {
 		w.caughtUp(o, t)
 	}
-	if t.gone || t.applied() {
+	if t.gone || t.lost || t.applied() {
 		return
 	}
 	if t.refusal != nil && o.state == finished && o.outcome.Status == meili.StatusFailed {

@@ -130,15 +130,8 @@ func (w *Writer) enter(o *operation) (*journal.Ticket, error) {
 	if w.closed {
 		return nil, errClosed
 	}
-	w.ops[o.op], w.byTask[o.Task] = o, o
-	for _, uid := range o.lineUIDs() {
-		l := w.lines[uid]
-		if l == nil {
-			l = &line{uid: uid}
-			w.lines[uid] = l
-		}
-		l.ops = append(l.ops, o)
-	}
+	w.ops[o.op] = o
+	w.line(o)
 	records := []journal.Record{{Kind: journal.Header, Op: o.op, Body: must(o.header)}}
 	if inline := o.payload.inline(); inline != nil {
 		records = append(records, journal.Record{Kind: journal.Payload, Op: o.op, Body: inline})
@@ -355,6 +348,7 @@ func (w *Writer) dispatch(o *operation) {
 			w.box(t.Node).Push(o.bind.Physical, t.steps...)
 		}
 	}
+	w.checkQuorum(o) // one that touches nothing has it
 }
 
 // afterDispatch tells the task table, and ends an operation that needs no node.

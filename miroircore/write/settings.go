@@ -92,6 +92,9 @@ func (a *changeSettings) steps(_ *Writer, o *operation, _ *target) []*outbox.Ste
 }
 
 func (a *changeSettings) commit(w *Writer, o *operation) (json.RawMessage, error) {
+	w.mutex.Lock()
+	w.newest[o.bind.Physical] = o.op
+	w.mutex.Unlock()
 	w.checkSettings(o)
 	if o.bind.New != nil {
 		if err := w.make(o, ""); err != nil {

@@ -122,6 +122,7 @@ type Writer struct {
 	boxes    map[string]*outbox.Node
 	reserved map[string]bool // physical names of indexes that are being made
 	out      map[place]*standing
+	newest   map[string]uint64 // the last change of settings of each physical index
 	marks    map[string]outbox.Mark
 	stale    map[string]bool
 	keys     keyTable
@@ -142,7 +143,7 @@ func Open(opts Options) (*Writer, error) {
 	opts.fill()
 	w := &Writer{opts: opts, log: opts.Logger, ops: make(map[uint64]*operation), byTask: make(map[uint32]*operation),
 		lines: make(map[string]*line), boxes: make(map[string]*outbox.Node), reserved: make(map[string]bool),
-		out: make(map[place]*standing), marks: make(map[string]outbox.Mark), stale: make(map[string]bool)}
+		out: make(map[place]*standing), newest: make(map[string]uint64), marks: make(map[string]outbox.Mark), stale: make(map[string]bool)}
 	w.ctx, w.cancel = context.WithCancel(context.Background())
 	var err error
 	if w.spool, err = document.NewSpool(opts.Dir, math.MaxInt64); err != nil {

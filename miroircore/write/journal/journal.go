@@ -190,6 +190,9 @@ func (j *Journal) run() {
 		durable := b.sync
 		j.mutex.Unlock()
 		at, err := j.write(b, durable)
+		if durable && err == nil && j.opts.Synced != nil {
+			j.opts.Synced(b.appends)
+		}
 		j.mutex.Lock()
 		b.err, b.segment = err, j.current
 		if err == nil {
@@ -199,9 +202,6 @@ func (j *Journal) run() {
 		drop := j.index.droppable(j.current)
 		close(b.done)
 		j.mutex.Unlock()
-		if durable && err == nil && j.opts.Synced != nil {
-			j.opts.Synced(b.appends)
-		}
 		if drop > 0 {
 			j.drop()
 		}

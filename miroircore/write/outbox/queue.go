@@ -215,6 +215,10 @@ func (q *queue) send(group []*item) {
 // could not take now.
 func (q *queue) unanswered(group []*item, base *Mark, err error) {
 	n := q.node
+	if errors.Is(err, ErrLost) {
+		q.lose(group)
+		return
+	}
 	if errors.Is(err, errBody) {
 		n.opts.Logger.Error("the payload of an operation cannot be read", "node", n.opts.Node, "index", q.index,
 			"op", group[0].step.Op, "error", err)
@@ -241,6 +245,17 @@ func (q *queue) unanswered(group []*item, base *Mark, err error) {
 	n.mutex.Unlock()
 	n.pause(wait)
 	n.mutex.Lock()
+}
+
+// lose ends an item whose body is lost, or finds out which one it is.
+func (q *queue) lose(group []*item) {
+	if len(group) > 1 {
+		q.careful = group[len(group)-1]
+		return
+	}
+	group[0].state = succeeded
+	q.trim()
+	q.tellEnded(group, Outcome{Lost: true})
 }
 
 func (n *Node) suspectLocked() {

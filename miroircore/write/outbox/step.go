@@ -5,6 +5,7 @@ package outbox
 
 import (
 	"encoding/json"
+	"errors"
 	"time"
 
 	"github.com/miroir-gateway/miroir/miroircore/meili"
@@ -55,10 +56,16 @@ type Mark struct {
 	EnqueuedAt string `json:"at"`
 }
 
+// ErrLost is wrapped by the error of a Body that will never be had again. The
+// step then ends as lost.
+var ErrLost = errors.New("the body is lost")
+
 // Outcome is how a step ended on a node.
 type Outcome struct {
 	// Error is nil for success, else what the node refuses the operation with.
 	Error *meili.Error
+	// Lost says that the step's body is lost and the node was not sent it before.
+	Lost bool
 	// Gone says that the step will never get to the node: what is said of the
 	// node's copies is void until they are made anew.
 	Gone                  bool
