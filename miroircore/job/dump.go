@@ -139,8 +139,10 @@ func (d *dumpWriter) lines(name string, fill func(io.Writer) error) error {
 	if err != nil {
 		return err
 	}
-	defer os.Remove(file.Name())
-	defer file.Close()
+	defer func() {
+		_ = file.Close()
+		_ = os.Remove(file.Name()) // what stays has a name that nothing takes for a dump
+	}()
 	buffered := bufio.NewWriter(file)
 	if err := errors.Join(fill(buffered), buffered.Flush()); err != nil {
 		return err

@@ -22,7 +22,7 @@ func idleMemory(ctx context.Context, b *bench) (string, bool, error) {
 		return "", false, err
 	}
 	defer gateway.stop()
-	time.Sleep(3 * time.Second)
+	pause(3 * time.Second)
 	resident, err := gateway.memory("VmRSS")
 	return fmt.Sprintf("%.0f MiB", resident), resident <= 64, err
 }
@@ -39,7 +39,7 @@ func largeBody(ctx context.Context, b *bench) (string, bool, error) {
 		return "", false, err
 	}
 	defer gateway.stop()
-	time.Sleep(2 * time.Second)
+	pause(2 * time.Second)
 	idle, err := gateway.memory("VmRSS")
 	if err != nil {
 		return "", false, err

@@ -77,7 +77,7 @@ func (c *client) wait(ctx context.Context, base string, task uint32) error {
 		case "failed", "canceled":
 			return fmt.Errorf("task %d: %s", task, t.Error)
 		}
-		time.Sleep(10 * time.Millisecond)
+		pause(10 * time.Millisecond)
 	}
 	return ctx.Err()
 }
@@ -151,3 +151,7 @@ func compare(ctx context.Context, rounds, connections int, targets ...*target) (
 	}
 	return medians, nil
 }
+
+// pause lets time pass: what is measured here happens in other processes, whose
+// clocks cannot be handed in.
+func pause(d time.Duration) { <-time.After(d) }

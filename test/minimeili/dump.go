@@ -253,7 +253,7 @@ func (t *task) dumpedDetails() any {
 	case clearDocuments, deleteIndex:
 		return fields{"ClearAll": fields{"deleted_documents": d.DeletedDocuments}}
 	case changeSettings:
-		return fields{"SettingsUpdate": fields{"settings": json.RawMessage(t.Op.Settings)}}
+		return fields{"SettingsUpdate": fields{"settings": t.Op.Settings}}
 	case createIndex, updateIndex:
 		return fields{"IndexInfo": fields{"primary_key": d.PrimaryKey, "new_index_uid": d.NewIndexUID, "old_index_uid": d.OldIndexUID}}
 	}

@@ -151,9 +151,3 @@ func elapsed(from, to time.Time) *string {
 	text := meili.FormatDuration(to.Sub(from))
 	return &text
 }
-
-// fail ends a task with an error.
-func (t *task) fail(err *meili.Error) {
-	t.Status, t.Error = meili.StatusFailed, err
-	t.Details = t.Details.failed()
-}

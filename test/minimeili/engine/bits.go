@@ -123,14 +123,6 @@ func disjoint(a, b docSet) bool {
 	return true
 }
 
-func intersectionLen(a, b docSet) int {
-	n := 0
-	for i := range min(len(a.w), len(b.w)) {
-		n += bits.OnesCount64(a.w[i] & b.w[i])
-	}
-	return n
-}
-
 // all iterates over the ids in ascending order.
 func (s docSet) all(yield func(uint32) bool) {
 	for i, w := range s.w {

@@ -68,7 +68,6 @@ type outcome struct {
 	ranked
 	words       *matchingWords
 	queryVector []float32
-	semantic    int // hits found by vector, of a page
 }
 
 // prepare checks what can be checked before anything is looked up.

@@ -6,7 +6,6 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"golang.org/x/text/unicode/norm"
 )
 
 // tokenKind says what a token is to the index and to a query.
@@ -241,7 +240,7 @@ func decompose(s string) string {
 	for _, r := range s {
 		d := string(r)
 		if r >= utf8.RuneSelf {
-			d = norm.NFKD.String(d)
+			d = nfkd(d)
 		}
 		for _, c := range d {
 			if !isControl(c) {
@@ -338,7 +337,7 @@ func (t *token) originalChars(n int) int {
 func normalizeFacet(s string) string {
 	s = strings.TrimSpace(s)
 	if !isASCII(s) {
-		s = norm.NFKD.String(s)
+		s = nfkd(s)
 	}
 	return truncateFacet(strings.ToLower(s))
 }
