@@ -24,11 +24,11 @@ type field struct {
 	Sortable    enabled `json:"sortable"`
 	Distinct    enabled `json:"distinct"`
 	RankingRule struct {
-		enabled
-		Order *string `json:"order,omitempty"`
+		Enabled bool   `json:"enabled"`
+		Order   string `json:"order,omitempty"`
 	} `json:"rankingRule"`
 	Filterable struct {
-		enabled
+		Enabled     bool   `json:"enabled"`
 		SortBy      string `json:"sortBy"`
 		FacetSearch bool   `json:"facetSearch"`
 		Equality    bool   `json:"equality"`
@@ -39,61 +39,73 @@ type field struct {
 	} `json:"localized"`
 }
 
-// Fields answers the fields route from the names of the fields in the documents.
+// Fields answers the fields route from the names of the fields that nodes have.
+// What a field is good for follows from the logical settings.
 func Fields(ix *Index, names []string, f *request.Fields) meili.Page[json.RawMessage] {
-	found := []json.RawMessage{}
-	for _, name := range slices.Sorted(slices.Values(names)) {
+	var shown []json.RawMessage
+	for _, name := range slices.Compact(slices.Sorted(slices.Values(names))) {
 		if strings.HasPrefix(name, hidden.Prefix) {
 			continue
 		}
-		if described := describe(ix.Settings, name); wanted(described, f) {
-			found = append(found, encode(described))
+		one := describe(ix.Settings, name)
+		if !wanted(one, f) {
+			continue
 		}
+		shown = append(shown, encode(one))
 	}
-	return meili.PageOf(found, f.Offset, f.Limit)
+	return meili.PageOf(shown, f.Offset, f.Limit)
 }
 
-func describe(s *settings.Settings, name string) *field {
-	d := &field{Name: name}
-	geo := name == "_geo" || strings.HasPrefix(name, "_geo.")
-	d.Displayed.Enabled = covered(s.Displayed(), name)
-	d.Searchable.Enabled = !geo && covered(s.Searchable(), name)
-	d.Sortable.Enabled = covered(s.Sortable(), name)
-	d.Distinct.Enabled = s.Distinct() == name
+func describe(s *settings.Settings, name string) (out field) {
+	out.Name = name
+	out.Displayed.Enabled = displays(s, name)
+	out.Localized.Locales = []string{}
+	if settings.Under(name, "_vectors") { // nothing but displayed
+		out.Filterable.SortBy = "alpha"
+		return out
+	}
+	under := func(field string) bool { return settings.Under(name, field) }
+	geo, geojson := settings.Under(name, "_geo"), settings.Under(name, "_geojson")
+	out.Sortable.Enabled = !geojson && slices.ContainsFunc(s.Sortable(), under)
+	if rule, _ := settings.MatchFilterable(s.Filterable(), name); rule != nil {
+		out.Filterable.FacetSearch, out.Filterable.Equality, out.Filterable.Comparison = rule.FacetSearch, rule.Equality, rule.Comparison
+		out.Filterable.Enabled = rule.FacetSearch || rule.Equality || rule.Comparison
+	}
+	out.Filterable.SortBy = s.SortFacetValuesBy(name)
+	if geo || geojson {
+		return out
+	}
+	out.Searchable.Enabled = slices.Contains(s.Searchable(), "*") || slices.ContainsFunc(s.Searchable(), under)
+	out.Distinct.Enabled = s.Distinct() == name
 	for _, rule := range s.RankingRules() {
-		if order, ok := strings.CutPrefix(rule, name+":"); ok {
-			d.RankingRule.Enabled, d.RankingRule.Order = true, &order
+		if at := strings.LastIndexByte(rule, ':'); at >= 0 && rule[:at] == name {
+			out.RankingRule.Enabled, out.RankingRule.Order = true, rule[at+1:]
 		}
 	}
-	d.Filterable.SortBy = s.SortFacetValuesBy(name)
-	for _, f := range s.Filterable() {
-		if covered(f.Patterns, name) {
-			d.Filterable.Enabled = true
-			d.Filterable.FacetSearch, d.Filterable.Equality, d.Filterable.Comparison = f.FacetSearch, f.Equality, f.Comparison
+	for _, rule := range s.Localized() {
+		if slices.ContainsFunc(rule.Patterns, func(pattern string) bool { return settings.Match(pattern, name) }) {
+			out.Localized.Locales = rule.Locales
 			break
 		}
 	}
-	d.Localized.Locales = []string{}
-	for _, l := range s.Localized() {
-		if covered(l.Patterns, name) {
-			d.Localized.Locales = append(d.Localized.Locales, l.Locales...)
-			break
+	return out
+}
+
+func wanted(one field, f *request.Fields) bool {
+	if f.AttributePatterns != nil &&
+		!slices.ContainsFunc(f.AttributePatterns, func(pattern string) bool { return settings.Match(pattern, one.Name) }) {
+		return false
+	}
+	for _, c := range []struct {
+		asked *bool
+		is    bool
+	}{
+		{f.Displayed, one.Displayed.Enabled}, {f.Searchable, one.Searchable.Enabled}, {f.Sortable, one.Sortable.Enabled},
+		{f.Distinct, one.Distinct.Enabled}, {f.RankingRule, one.RankingRule.Enabled}, {f.Filterable, one.Filterable.Enabled},
+	} {
+		if c.asked != nil && *c.asked != c.is {
+			return false
 		}
 	}
-	return d
-}
-
-// covered says whether one of the patterns names a field or a field around it.
-func covered(patterns []string, name string) bool {
-	return slices.ContainsFunc(patterns, func(p string) bool {
-		return settings.Match(p, name) || strings.HasPrefix(name, p+".")
-	})
-}
-
-func wanted(d *field, f *request.Fields) bool {
-	agrees := func(wish *bool, is bool) bool { return wish == nil || *wish == is }
-	return agrees(f.Displayed, d.Displayed.Enabled) && agrees(f.Searchable, d.Searchable.Enabled) &&
-		agrees(f.Sortable, d.Sortable.Enabled) && agrees(f.Distinct, d.Distinct.Enabled) &&
-		agrees(f.RankingRule, d.RankingRule.Enabled) && agrees(f.Filterable, d.Filterable.Enabled) &&
-		(f.AttributePatterns == nil || covered(f.AttributePatterns, d.Name))
+	return true
 }

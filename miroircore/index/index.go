@@ -4,6 +4,10 @@
 package index
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
 	"time"
 
 	"github.com/miroir-gateway/miroir/miroircore/cluster"
@@ -33,13 +37,65 @@ type Index struct {
 	SettingsDigest  string
 	// Deletes says that some operation may have removed documents.
 	Deletes bool
+
+	durable time.Time // what the store has for UpdatedAt
 }
 
 // View is the index as the index routes show it.
 func (ix *Index) View() meili.Index {
-	v := meili.Index{UID: ix.UID, CreatedAt: meili.FormatTime(ix.CreatedAt), UpdatedAt: meili.FormatTime(ix.UpdatedAt)}
+	out := meili.Index{UID: ix.UID, CreatedAt: meili.FormatTime(ix.CreatedAt), UpdatedAt: meili.FormatTime(ix.UpdatedAt)}
 	if ix.PrimaryKey != "" {
-		v.PrimaryKey = &ix.PrimaryKey
+		primaryKey := ix.PrimaryKey
+		out.PrimaryKey = &primaryKey
 	}
-	return v
+	return out
+}
+
+// Digest is the SHA-256 of settings in their canonical form, in hex.
+func Digest(s *settings.Settings) string {
+	sum := sha256.Sum256(s.Raw())
+	return hex.EncodeToString(sum[:])
+}
+
+// record is an index as it is stored, by its uid.
+type record struct {
+	Physical        string             `json:"physical"`
+	PrimaryKey      string             `json:"primaryKey,omitempty"`
+	Provisional     bool               `json:"provisional,omitempty"`
+	CreatedAt       time.Time          `json:"createdAt"`
+	UpdatedAt       time.Time          `json:"updatedAt"`
+	Shards          int                `json:"shards"`
+	Placement       *cluster.Placement `json:"placement"`
+	Settings        json.RawMessage    `json:"settings"`
+	SettingsVersion uint64             `json:"settingsVersion"`
+	Deletes         bool               `json:"deletes,omitempty"`
+}
+
+func (ix *Index) encode() ([]byte, error) {
+	out, err := meili.Marshal(record{
+		Physical: ix.Physical, PrimaryKey: ix.PrimaryKey, Provisional: ix.Provisional, CreatedAt: ix.CreatedAt,
+		UpdatedAt: ix.UpdatedAt, Shards: ix.Shards, Placement: ix.Placement, Settings: ix.Settings.Raw(),
+		SettingsVersion: ix.SettingsVersion, Deletes: ix.Deletes,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("encode index %s: %w", ix.UID, err)
+	}
+	return out, nil
+}
+
+func decode(uid string, raw []byte) (*Index, error) {
+	var r record
+	if err := json.Unmarshal(raw, &r); err != nil {
+		return nil, fmt.Errorf("read index %s: %w", uid, err)
+	}
+	logical, err := settings.FromRaw(r.Settings)
+	if err != nil {
+		return nil, fmt.Errorf("read settings of index %s: %w", uid, err)
+	}
+	return &Index{
+		UID: uid, Physical: r.Physical, PrimaryKey: r.PrimaryKey, Provisional: r.Provisional, CreatedAt: r.CreatedAt,
+		UpdatedAt: r.UpdatedAt, Shards: r.Shards, Placement: r.Placement, Settings: logical,
+		SettingsVersion: r.SettingsVersion, SettingsDigest: Digest(logical), Deletes: r.Deletes,
+		durable: r.UpdatedAt,
+	}, nil
 }

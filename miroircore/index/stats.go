@@ -2,6 +2,8 @@ package index
 
 import (
 	"encoding/json"
+	"maps"
+	"math"
 	"strconv"
 	"strings"
 
@@ -9,64 +11,68 @@ import (
 	"github.com/miroir-gateway/miroir/miroircore/meili"
 )
 
-// JoinStats adds up what the nodes tell of one index: the sum is divided by the
-// number of nodes that hold each document.
+// JoinStats adds up what the nodes of a group tell of one index, each document
+// of which copies of them hold. Hidden fields are left out. Sizes are given in
+// bytes: nodes must be asked for raw ones.
 func JoinStats(parts []meili.IndexStats, copies int) meili.IndexStats {
-	joined := meili.IndexStats{FieldDistribution: map[string]int{}}
-	var raw, embeddings, embedded uint64
-	sizes := map[string]uint64{}
-	counted := false
-	for _, p := range parts {
-		joined.NumberOfDocuments += p.NumberOfDocuments
-		joined.IsIndexing = joined.IsIndexing || p.IsIndexing
-		raw += plain(p.RawDocumentDBSize)
-		for field, n := range p.FieldDistribution {
+	copies = max(copies, 1)
+	var documents, embeddings, embedded, size uint64
+	var hasEmbeddings, indexing bool
+	fields := make(map[string]int)
+	sizes := make(map[string]uint64)
+	for _, part := range parts {
+		documents += part.NumberOfDocuments
+		size += bytesOf(part.RawDocumentDBSize)
+		indexing = indexing || part.IsIndexing
+		if part.NumberOfEmbeddings != nil {
+			hasEmbeddings = true
+			embeddings += *part.NumberOfEmbeddings
+		}
+		if part.NumberOfEmbeddedDocuments != nil {
+			embedded += *part.NumberOfEmbeddedDocuments
+		}
+		addSizes(sizes, part.InternalDatabaseSizes)
+		for field, n := range part.FieldDistribution {
 			if !strings.HasPrefix(field, hidden.Prefix) {
-				joined.FieldDistribution[field] += n
+				fields[field] += n
 			}
 		}
-		if p.NumberOfEmbeddings != nil && p.NumberOfEmbeddedDocuments != nil {
-			counted = true
-			embeddings += *p.NumberOfEmbeddings
-			embedded += *p.NumberOfEmbeddedDocuments
-		}
-		addSizes(sizes, p.InternalDatabaseSizes)
 	}
-	n := uint64(max(copies, 1))
-	joined.NumberOfDocuments /= n
-	for field := range joined.FieldDistribution {
-		joined.FieldDistribution[field] /= int(n)
+	// While a replica is behind, sums are no multiples of the copies: the nearest
+	// number is nearer to the truth than the next lower one.
+	divide := func(n uint64) uint64 { return (n + uint64(copies)/2) / uint64(copies) }
+	for field, n := range maps.Clone(fields) {
+		fields[field] = int(divide(uint64(n)))
 	}
-	if counted {
-		embeddings, embedded = embeddings/n, embedded/n
-		joined.NumberOfEmbeddings, joined.NumberOfEmbeddedDocuments = &embeddings, &embedded
+	out := meili.IndexStats{
+		NumberOfDocuments: divide(documents), RawDocumentDBSize: number(divide(size)), AvgDocumentSize: number(0),
+		IsIndexing: indexing, FieldDistribution: fields,
 	}
-	raw /= n
-	joined.RawDocumentDBSize = number(raw)
-	joined.AvgDocumentSize = number(raw / max(joined.NumberOfDocuments, 1))
-	if len(sizes) > 0 {
-		joined.InternalDatabaseSizes = encode(sizes)
+	if documents > 0 {
+		out.AvgDocumentSize = number(size / documents)
 	}
-	return joined
+	if len(sizes) > 0 { // of all copies: the space that is taken
+		out.InternalDatabaseSizes = encode(sizes)
+	}
+	if hasEmbeddings {
+		embeddings, embedded = divide(embeddings), divide(embedded)
+		out.NumberOfEmbeddings, out.NumberOfEmbeddedDocuments = &embeddings, &embedded
+	}
+	return out
 }
 
 func addSizes(sum map[string]uint64, raw json.RawMessage) {
-	var part map[string]uint64
-	if len(raw) == 0 || json.Unmarshal(raw, &part) != nil {
-		return
-	}
-	for name, size := range part {
-		sum[name] += size
+	for _, m := range members(raw) {
+		sum[m.name] += bytesOf(m.value)
 	}
 }
 
-// plain reads a size that was asked for in bytes.
-func plain(raw json.RawMessage) uint64 {
-	n, err := strconv.ParseUint(string(raw), 10, 64)
-	if err != nil {
+func number(n uint64) json.RawMessage { return strconv.AppendUint(nil, n, 10) }
+
+func bytesOf(raw json.RawMessage) uint64 {
+	f, err := strconv.ParseFloat(string(raw), 64)
+	if err != nil || f < 0 || f > math.MaxInt64 {
 		return 0
 	}
-	return n
+	return uint64(f)
 }
-
-func number(n uint64) json.RawMessage { return json.RawMessage(strconv.FormatUint(n, 10)) }
