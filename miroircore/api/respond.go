@@ -74,7 +74,7 @@ func (c *call) readBody() ([]byte, *meili.Error) {
 	if refused != nil {
 		return nil, refused
 	}
-	defer func() { _ = spooled.Close() }() // a spool file that stays is removed at the next start
+	defer func() { _ = spooled.Close() }() // a large body lies in a file without a name: closing frees it
 	body := make([]byte, spooled.Size())
 	if _, err := io.ReadFull(spooled.Open(), body); err != nil {
 		return nil, meili.NewError("internal", "reading the request's body back: %v", err)
