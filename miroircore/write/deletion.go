@@ -36,7 +36,7 @@ func (w *Writer) removed(o *operation) error {
 			return err
 		}
 	}
-	return w.opts.Catalog.Touch(ix.UID, w.opts.Now())
+	return w.touch(ix.UID)
 }
 
 // everything binds an operation that concerns all documents of an index.

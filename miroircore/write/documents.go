@@ -298,7 +298,7 @@ func (a *addDocuments) commit(w *Writer, o *operation) (json.RawMessage, error) 
 		_, err := w.opts.Catalog.SetPrimaryKey(ix.UID, o.bind.PrimaryKey, false, w.opts.Now())
 		return details, err
 	}
-	return details, w.opts.Catalog.Touch(ix.UID, w.opts.Now())
+	return details, w.touch(ix.UID)
 }
 
 // commitFailed keeps the index: the server makes it before it looks at the

@@ -48,19 +48,36 @@ func everyKind(t *testing.T, f *fleet) {
 	f.failed("invalid_document_filter")(f.w.DeleteByFilter(ctx, creating, "a", []byte(`"nope = 1"`)))
 	f.same("a", map[string]string{"1": `{"id":1,"v":"one","w":5}`, "3": `{"id":3,"v":"3"}`})
 
-	csv := f.ok(f.add("b", `[{"id":1,"n":2}]`))
+	csv := f.ok(f.w.Documents(ctx, creating, "b", &request.Documents{}, false, request.CSV, f.body("id,n:number\n1,2\n")))
 	if string(csv.Details) != `{"receivedDocuments":1,"indexedDocuments":1}` {
 		t.Errorf("details %s", csv.Details)
 	}
 	f.ok(f.w.Swap(ctx, creating, []request.Swap{{Indexes: [2]string{"a", "b"}}}))
 	f.same("b", map[string]string{"1": `{"id":1,"v":"one","w":5}`, "3": `{"id":3,"v":"3"}`})
-	f.same("a", map[string]string{"1": `{"id":1,"n":2}`})
+	f.same("a", map[string]string{"1": `{"id":"1","n":2}`})
+	for _, n := range f.topology.Groups[0].Nodes {
+		client, _ := f.client(n.ID)
+		if _, err := client.SetFeatures(ctx, map[string]bool{"editDocumentsByFunction": true}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	edited := f.ok(f.w.Edit(ctx, creating, "b", &request.Edit{Function: "if doc.id == 3 { doc = () } else { doc.e = context.n }",
+		Filter: []byte(`"v EXISTS"`), Context: []byte(`{"n":7}`)}))
+	if want := `{"editedDocuments":2,"deletedDocuments":2,"originalFilter":"\"v EXISTS\"","context":{"n":7},"function":"if doc.id == 3 { doc = () } else { doc.e = context.n }"}`; string(edited.Details) != want {
+		t.Errorf("details %s, want %s", edited.Details, want)
+	}
+	f.same("b", map[string]string{"1": `{"id":1,"v":"one","w":5,"e":7}`})
+	if _, err := f.w.Edit(ctx, creating, "b", &request.Edit{Function: "let ; bad"}); err == nil || err.Status != 400 {
+		t.Errorf("a function that is none: %v", err)
+	}
+	f.ok(f.w.Compact(ctx, creating, "b"))
+	f.ok(f.w.Snapshot(ctx, creating))
 	renamed := "c"
 	f.ok(f.w.UpdateIndex(ctx, creating, "b", &request.IndexUpdate{UID: &renamed}))
 	f.ok(f.add("c", `[{"id":7}]`))
-	f.same("c", map[string]string{"1": `{"id":1,"v":"one","w":5}`, "3": `{"id":3,"v":"3"}`, "7": `{"id":7}`})
+	f.same("c", map[string]string{"1": `{"id":1,"v":"one","w":5,"e":7}`, "7": `{"id":7}`})
 	all := f.ok(f.w.DeleteAll(ctx, creating, "c"))
-	if string(all.Details) != `{"deletedDocuments":3}` {
+	if string(all.Details) != `{"deletedDocuments":2}` {
 		t.Errorf("details %s", all.Details)
 	}
 	f.same("c", nil)

@@ -111,6 +111,9 @@ func (w *Writer) watchLag() {
 			return
 		case <-ticker.C:
 		}
+		if n%2 == 0 {
+			w.flushTouches()
+		}
 		if n%20 == 0 {
 			w.closeOver()
 		}

@@ -126,6 +126,7 @@ type Writer struct {
 	marks    map[string]outbox.Mark
 	stale    map[string]bool
 	keys     keyTable
+	touched  touches
 }
 
 // place is one index on one node.
@@ -143,7 +144,8 @@ func Open(opts Options) (*Writer, error) {
 	opts.fill()
 	w := &Writer{opts: opts, log: opts.Logger, ops: make(map[uint64]*operation), byTask: make(map[uint32]*operation),
 		lines: make(map[string]*line), boxes: make(map[string]*outbox.Node), reserved: make(map[string]bool),
-		out: make(map[place]*standing), newest: make(map[string]uint64), marks: make(map[string]outbox.Mark), stale: make(map[string]bool)}
+		out: make(map[place]*standing), newest: make(map[string]uint64),
+		touched: touches{make(map[string]time.Time), make(map[string]time.Time)}, marks: make(map[string]outbox.Mark), stale: make(map[string]bool)}
 	w.ctx, w.cancel = context.WithCancel(context.Background())
 	var err error
 	if w.spool, err = document.NewSpool(opts.Dir, math.MaxInt64); err != nil {
@@ -221,6 +223,7 @@ func (w *Writer) Close(ctx context.Context) error {
 	closing.Wait()
 	w.cancel()
 	w.wg.Wait()
+	w.flushTouches()
 	w.closeOver()
 	err := errors.Join(w.journal.Close(), w.saveState())
 	if err != nil {

@@ -171,7 +171,11 @@ func (n *Node) tasksAfter(base *Mark, index string) ([]meili.Task, error) {
 	var all []meili.Task
 	for {
 		ctx, cancel := context.WithTimeout(n.ctx, callTime)
-		page, err := client.Tasks(ctx, node.TaskQuery{IndexUIDs: []string{index}, From: &from, Limit: lookUpPage, Reverse: true})
+		query := node.TaskQuery{From: &from, Limit: lookUpPage, Reverse: true}
+		if index != "" {
+			query.IndexUIDs = []string{index}
+		}
+		page, err := client.Tasks(ctx, query)
 		cancel()
 		if err != nil {
 			return nil, err

@@ -25,9 +25,11 @@ type Options struct {
 	Known []uint32
 	// Stale says that the node's copies were already void before.
 	Stale bool
-	// Limit bounds the bytes that wait for the node; beyond it they are given
-	// up and the node is stale. No limit if zero.
-	Limit int64
+	// Limit bounds the bytes that wait for the node, MaxSteps the steps; beyond
+	// them what waits is given up and the node is stale. Without bound and
+	// 500,000 if zero.
+	Limit    int64
+	MaxSteps int
 	// MaxJoinBytes and MaxJoinSteps bound what is joined into one request;
 	// 1 MiB and 1,000 if zero.
 	MaxJoinBytes int64
@@ -74,6 +76,9 @@ func New(opts Options) *Node {
 	if opts.MaxJoinBytes == 0 {
 		opts.MaxJoinBytes = 1 << 20
 	}
+	if opts.MaxSteps == 0 {
+		opts.MaxSteps = 500_000
+	}
 	if opts.MaxJoinSteps == 0 {
 		opts.MaxJoinSteps = 1000
 	}
@@ -114,7 +119,7 @@ func (n *Node) Push(index string, steps ...*Step) {
 		}
 		q.unsure = q.unsure || s.Unsure
 	}
-	if n.opts.Limit > 0 && n.bytes > n.opts.Limit {
+	if n.opts.Limit > 0 && n.bytes > n.opts.Limit || len(q.items) > n.opts.MaxSteps {
 		n.wg.Add(1)
 		go n.giveUp()
 		return
