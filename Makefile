@@ -11,8 +11,11 @@ TAGS := nobadger,nomysql,nopgx
 # detector needs it.
 export CGO_ENABLED ?= 0
 
-# What is run with the race detector: all that starts goroutines of its own.
+# What is run with the race detector: all that starts goroutines of its own. The
+# state machines among it take long for each case.
 RACED := ./miroircore/... ./caddymodule/... ./test/integration/...
+MACHINES := ./miroircore/index/... ./miroircore/state/... ./miroircore/task/... ./miroircore/write/...
+list = $$(go list $(1) | grep -vxF -f <(go list $(2)))
 
 .PHONY: help
 help: ## list the targets
@@ -28,12 +31,14 @@ demo: build ## start four nodes and Miroir, load Go's documentation, lose a node
 
 .PHONY: test
 test: build ## run all tests, the concurrent ones with the race detector
-	CGO_ENABLED=1 go test -race -tags $(TAGS) -timeout 15m $(RACED)
-	go test -tags $(TAGS) -timeout 15m $$(go list ./... | grep -vE '/(miroircore|caddymodule|test/integration)(/|$$)')
+	RAPID_CHECKS=64 CGO_ENABLED=1 go test -race -tags $(TAGS) -timeout 15m $(MACHINES)
+	RAPID_CHECKS=1024 CGO_ENABLED=1 go test -race -tags $(TAGS) -timeout 15m $(call list,$(RACED),$(MACHINES))
+	go test -tags $(TAGS) -timeout 15m $(call list,./...,$(RACED))
 
 .PHONY: faults
-faults: build ## run the state machines and fault tests for longer
-	MIROIR_FAULTS=1 CGO_ENABLED=1 go test -race -tags $(TAGS) -timeout 60m -count 1 $(RACED) -rapid.checks=1024
+faults: build ## run the state machines and the fault tests for longer
+	RAPID_CHECKS=1024 CGO_ENABLED=1 go test -race -tags $(TAGS) -timeout 120m -count 1 $(MACHINES)
+	CGO_ENABLED=1 go test -race -tags $(TAGS) -timeout 60m -count 5 ./test/integration/...
 
 .PHONY: bench
 bench: build ## print the figures that have targets; some need MEILISEARCH_BIN
