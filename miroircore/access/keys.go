@@ -135,20 +135,20 @@ func (k *Keys) save(records ...record) error {
 // defaultKeys are the keys a new instance has, in the order they are made. Their
 // times differ, since keys are listed by them.
 func defaultKeys(at time.Time) []record {
-	make := func(i int, name, description string, actions ...string) record {
-		made := at.Add(time.Duration(i))
+	made := func(i int, name, description string, actions ...string) record {
+		created := at.Add(time.Duration(i))
 		return record{
 			UID: uuid.New(), Name: &name, Description: &description,
-			Actions: actions, Indexes: []string{"*"}, CreatedAt: made, UpdatedAt: made,
+			Actions: actions, Indexes: []string{"*"}, CreatedAt: created, UpdatedAt: created,
 		}
 	}
 	return []record{
-		make(0, "Default Chat API Key", "Use it to chat and search from the frontend", "chatCompletions", "search"),
-		make(1, "Default Read-Only Admin API Key", "Use it to read information across the whole database. "+
+		made(0, "Default Chat API Key", "Use it to chat and search from the frontend", "chatCompletions", "search"),
+		made(1, "Default Read-Only Admin API Key", "Use it to read information across the whole database. "+
 			"Caution! Do not expose this key on a public frontend", "*.get", "keys.get"),
-		make(2, "Default Admin API Key", "Use it for anything that is not a search operation. "+
+		made(2, "Default Admin API Key", "Use it for anything that is not a search operation. "+
 			"Caution! Do not expose it on a public frontend", "*"),
-		make(3, "Default Search API Key", "Use it to search from the frontend", "search"),
+		made(3, "Default Search API Key", "Use it to search from the frontend", "search"),
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/miroir-gateway/miroir/miroircore/meili"
 	"github.com/miroir-gateway/miroir/miroircore/meili/request"
@@ -182,6 +183,7 @@ func (t *Table) batch(uid uint32) (meili.Batch, error) {
 			head = task // the cancelation itself, where there is one
 		}
 	}
+	traced(&stats, head)
 	if err := addStats(&stats, head.BatchStats); err != nil {
 		return out, err
 	}
@@ -195,7 +197,38 @@ func (t *Table) batch(uid uint32) (meili.Batch, error) {
 	return out, nil
 }
 
-// addStats fills in what only the nodes know of a batch.
+// traced fills in the parts of the stats that are about how the server works
+// inside: how long the whole took, and that nothing waited for a channel, since
+// the gateway has none. Clients that were made for the server read them.
+func traced(stats *meili.BatchStats, head *Task) {
+	if head.FinishedAt.IsZero() {
+		return
+	}
+	took := max(head.FinishedAt.Sub(head.StartedAt), 0)
+	stats.ProgressTrace = json.RawMessage(`{"processing tasks":"` + durationText(took) + `"}`)
+	switch head.Type {
+	case meili.TypeDocumentAdditionOrUpdate, meili.TypeDocumentEdition, meili.TypeDocumentDeletion, meili.TypeSettingsUpdate:
+		if head.Status == meili.StatusSucceeded {
+			stats.WriteChannelCongestion = json.RawMessage(`{"attempts":0,"blocking_attempts":0,"blocking_ratio":null}`)
+		}
+	}
+}
+
+// durationText writes a duration as traces do: two decimals in the largest unit
+// that gives a whole part.
+func durationText(d time.Duration) string {
+	for _, unit := range []struct {
+		size time.Duration
+		name string
+	}{{time.Second, "s"}, {time.Millisecond, "ms"}, {time.Microsecond, "µs"}} {
+		if d >= unit.size {
+			return strconv.FormatFloat(float64(d)/float64(unit.size), 'f', 2, 64) + unit.name
+		}
+	}
+	return strconv.FormatInt(int64(d), 10) + ".00ns"
+}
+
+// addStats fills in what only the nodes know of a batch, instead.
 func addStats(stats *meili.BatchStats, inside json.RawMessage) error {
 	if len(inside) == 0 {
 		return nil
@@ -209,7 +242,12 @@ func addStats(stats *meili.BatchStats, inside json.RawMessage) error {
 	if err := json.Unmarshal(inside, &more); err != nil {
 		return err
 	}
-	stats.ProgressTrace, stats.WriteChannelCongestion = more.ProgressTrace, more.WriteChannelCongestion
+	if more.ProgressTrace != nil {
+		stats.ProgressTrace = more.ProgressTrace
+	}
+	if more.WriteChannelCongestion != nil {
+		stats.WriteChannelCongestion = more.WriteChannelCongestion
+	}
 	stats.InternalDatabaseSizes, stats.EmbedderRequests = more.InternalDatabaseSizes, more.EmbedderRequests
 	return nil
 }
