@@ -115,9 +115,12 @@ func header(r *rows) (columns []column, names int) {
 
 // wrong says why a cell is not of its column's kind, or "".
 func (c *column) wrong(cell []byte, row int) string {
+	if c.kind == cellText {
+		return ""
+	}
 	trimmed := bytes.TrimSpace(cell)
 	switch {
-	case c.kind == cellText || len(trimmed) == 0:
+	case len(trimmed) == 0:
 		return ""
 	case c.kind == cellBoolean:
 		if string(trimmed) == "true" || string(trimmed) == "false" {
@@ -159,10 +162,8 @@ func (c *column) value(dst, cell []byte) []byte {
 
 // appendText appends a text as a JSON string.
 func appendText(dst, text []byte) []byte {
-	for _, b := range text {
-		if !plainByte[b] {
-			return meili.AppendString(dst, string(text))
-		}
+	if plainLength(text) < len(text) {
+		return meili.AppendString(dst, string(text))
 	}
 	dst = append(dst, '"')
 	dst = append(dst, text...)

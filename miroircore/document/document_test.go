@@ -2,23 +2,17 @@ package document
 
 import (
 	"bytes"
-	"compress/gzip"
-	"compress/zlib"
 	"encoding/json"
-	"errors"
 	"flag"
 	"fmt"
 	"io"
-	"math/rand/v2"
-	"os"
 	"slices"
 	"strings"
 	"testing"
 	"testing/iotest"
+	"time"
 	"unicode/utf8"
 
-	"github.com/andybalholm/brotli"
-	"github.com/klauspost/compress/zstd"
 	"go.uber.org/goleak"
 	"pgregory.net/rapid"
 
@@ -302,142 +296,6 @@ func TestPatchedDocumentKeepsTheLastKey(t *testing.T) {
 	}
 }
 
-func TestLargeBodiesLieInAFileThatGoesAway(t *testing.T) {
-	spool := testSpool(t)
-	text := list(3000, 60)
-	body, refused := spool.Accept(bytes.NewReader(text), "")
-	if refused != nil {
-		t.Fatal(refused)
-	}
-	if body.file == nil || body.Size() != int64(len(text)) {
-		t.Fatalf("a body of %d bytes is in memory", len(text))
-	}
-	got, err := io.ReadAll(body.Open())
-	if err != nil || !bytes.Equal(got, text) {
-		t.Fatalf("read back %d bytes, %v", len(got), err)
-	}
-	batch, refused, failed := Scan(body, Options{PrimaryKey: "id", Shards: 64})
-	if refused != nil || failed != nil || batch.Count != 3000 {
-		t.Fatal(refused, failed)
-	}
-	if n := len(checkOutput(t, batch)); n != 3000 {
-		t.Errorf("%d documents", n)
-	}
-	open := batch.Reader(All, 1)
-	if err := batch.Close(); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := io.ReadAll(open); err == nil {
-		t.Error("a reader of a closed batch reads on")
-	}
-	if left, err := os.ReadDir(spool.dir); err != nil || len(left) != 0 {
-		t.Errorf("left behind: %v %v", left, err)
-	}
-}
-
-func TestSpoolLimitsAndDecodes(t *testing.T) {
-	spool, err := NewSpool(t.TempDir(), 3<<20)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, size := range []int{0, 1, 4096, memoryLimit - 1, memoryLimit, memoryLimit + 1, 2*memoryLimit + 5, 3 << 20} {
-		text := make([]byte, size)
-		for i := range text {
-			text[i] = byte(i * 7)
-		}
-		body, refused := spool.Accept(iotest.HalfReader(bytes.NewReader(text)), "")
-		if refused != nil {
-			t.Fatalf("%d bytes: %v", size, refused)
-		}
-		if got, err := io.ReadAll(body.Open()); err != nil || !bytes.Equal(got, text) {
-			t.Errorf("%d bytes: read back %d, %v", size, len(got), err)
-		}
-		_ = body.Close()
-	}
-	want := "The provided payload reached the size limit. The maximum accepted payload size is 3 MiB."
-	for _, size := range []int{3<<20 + 1, 9 << 20} {
-		if _, refused := spool.Accept(bytes.NewReader(make([]byte, size)), ""); refused == nil || refused.Status != 413 || refused.Message != want {
-			t.Errorf("%d bytes: %v", size, refused)
-		}
-	}
-	for name, encode := range encoders {
-		for _, size := range []int{10, 2 << 20, 4 << 20} {
-			text := bytes.Repeat([]byte("abcdefgh"), size/8)
-			packed := encode(text)
-			body, refused := spool.Accept(bytes.NewReader(packed), name)
-			if size > 3<<20 { // though what was sent is small
-				if refused == nil || refused.Code != "payload_too_large" {
-					t.Errorf("%s: %v", name, refused)
-				}
-				continue
-			}
-			if refused != nil {
-				t.Fatalf("%s: %v", name, refused)
-			}
-			if got, err := io.ReadAll(body.Open()); err != nil || !bytes.Equal(got, text) {
-				t.Errorf("%s: read back %d bytes, %v", name, len(got), err)
-			}
-			_ = body.Close()
-			if _, refused := spool.Accept(bytes.NewReader(packed[:len(packed)-3]), name); refused == nil || refused.Status != 400 {
-				t.Errorf("%s cut: %v", name, refused)
-			}
-		}
-		if _, refused := spool.Accept(strings.NewReader(`[{"id":1}]`), name); refused == nil || refused.Status != 400 {
-			t.Errorf("%s that is none: %v", name, refused)
-		}
-	}
-	if _, refused := spool.Accept(strings.NewReader("x"), "lzma"); refused == nil {
-		t.Error("an unknown encoding is taken")
-	}
-	cut := io.MultiReader(strings.NewReader("[{"), iotest.ErrReader(io.ErrUnexpectedEOF))
-	if _, refused := spool.Accept(cut, ""); refused == nil || refused.Code != "bad_request" {
-		t.Errorf("cut: %v", refused)
-	}
-	if left, _ := os.ReadDir(spool.dir); len(left) != 0 {
-		t.Errorf("left behind: %v", left)
-	}
-}
-
-var encoders = map[string]func([]byte) []byte{
-	"gzip":    func(b []byte) []byte { return pack(b, func(w io.Writer) io.WriteCloser { return gzip.NewWriter(w) }) },
-	"deflate": func(b []byte) []byte { return pack(b, func(w io.Writer) io.WriteCloser { return zlib.NewWriter(w) }) },
-	"br":      func(b []byte) []byte { return pack(b, func(w io.Writer) io.WriteCloser { return brotli.NewWriter(w) }) },
-	"zstd": func(b []byte) []byte {
-		return pack(b, func(w io.Writer) io.WriteCloser {
-			z, err := zstd.NewWriter(w, zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(1<<20))
-			if err != nil {
-				panic(err)
-			}
-			return z
-		})
-	},
-}
-
-func pack(text []byte, writer func(io.Writer) io.WriteCloser) []byte {
-	var b bytes.Buffer
-	w := writer(&b)
-	if _, err := w.Write(text); err != nil {
-		panic(err)
-	}
-	if err := w.Close(); err != nil {
-		panic(err)
-	}
-	return b.Bytes()
-}
-
-func TestVersionsGoOnInTheNextOperation(t *testing.T) {
-	for position, want := range map[int]uint64{0: 9 << 24, 1: 9<<24 | 1, 1<<24 - 1: 9<<24 | (1<<24 - 1), 1 << 24: 10 << 24, 1<<24 + 1: 10<<24 | 1} {
-		if got := Version(9, position); got != want {
-			t.Errorf("version at %d is %x, want %x", position, got, want)
-		}
-	}
-	for count, want := range map[int]int{0: 1, 1: 1, 1 << 24: 1, 1<<24 + 1: 2} {
-		if got := (&Batch{Count: count}).Ops(); got != want {
-			t.Errorf("%d documents need %d numbers, want %d", count, got, want)
-		}
-	}
-}
-
 func TestStripTakesOutOnlyWhatIsOurs(t *testing.T) {
 	for in, want := range map[string]string{
 		`{"id":1,"_miroir_shard":"x","_miroir_version":"y"}`:   `{"id":1}`,
@@ -456,56 +314,33 @@ func TestStripTakesOutOnlyWhatIsOurs(t *testing.T) {
 	}
 }
 
-func TestGroupSendsEachKeyToItsOwners(t *testing.T) {
-	keys, owners := keysAndOwners(1000, 64, 3, 2)
-	var g Groups
-	for range 2 { // the second time over the first one's memory
-		g.Group(keys, owners, 3)
-		seen := make([]int, keys.Len())
-		for node, positions := range g.Nodes {
-			last := -1
-			for _, at := range positions {
-				if int(at) <= last {
-					t.Fatalf("node %d: %d after %d", node, at, last)
-				}
-				last = int(at)
-				shard := Shard(keys.At(int(at)), 64)
-				if g.Shards[at] != uint16(shard) || owners[shard][0] != uint16(node) && owners[shard][1] != uint16(node) {
-					t.Fatalf("key %s of shard %d is at node %d", keys.At(int(at)), shard, node)
-				}
-				seen[at]++
-			}
+// TestHostileDocumentsCostNoMoreThanTheirSize sends what a careless walk would
+// take forever for.
+func TestHostileDocumentsCostNoMoreThanTheirSize(t *testing.T) {
+	const n = 200_000
+	for name, text := range map[string]string{
+		"the key again and again":     `[{` + strings.Repeat(`"id":1,`, n) + `"id":2}]`,
+		"places and keys":             `[{` + strings.Repeat(`"_geo":null,"id":1,"_vectors":{},`, n) + `"id":2}]`,
+		"deep":                        `[{"id":1,"a":` + strings.Repeat("[", n) + strings.Repeat("]", n) + `}]`,
+		"deep and cut":                `[{"id":1,"a":` + strings.Repeat(`{"a":`, n),
+		"deep and wrong":              `[{"id":1,"a":` + strings.Repeat(`[`, n) + `}]`,
+		"an id that is deep":          `[{"id":` + strings.Repeat("[", n) + strings.Repeat("]", n) + `}]`,
+		"escapes":                     `[{"id":1,"a":"` + strings.Repeat(`\u0041`, n) + `"}]`,
+		"names":                       `[{"id":1` + strings.Repeat(`,"x":1`, n) + `}]`,
+		"white space":                 strings.Repeat(" \n", n) + `[{"id":1}]`,
+		"a number":                    `[{"id":1,"a":` + strings.Repeat("9", n) + `}]`,
+		"small documents":             `[` + strings.Repeat(`{"id":1},`, n) + `{"id":1}]`,
+		"a key at each depth":         strings.Repeat(`{"id":`, n) + "1" + strings.Repeat("}", n),
+		"documents that fail at once": `[` + strings.Repeat(`{"id":null},`, n) + `{}]`,
+	} {
+		start := time.Now()
+		batch, _, failed := Scan(inFile(t, []byte(text)), Options{Shards: 64, Geo: true})
+		if batch != nil && failed == nil {
+			checkOutput(t, batch)
+			_ = batch.Close()
 		}
-		for i, n := range seen {
-			if n != 2 {
-				t.Fatalf("key %d is at %d nodes", i, n)
-			}
+		if d := time.Since(start); d > 10*time.Second {
+			t.Errorf("%s: %v", name, d)
 		}
-	}
-}
-
-func keysAndOwners(n, shards, nodes, copies int) (*Keys, [][]uint16) {
-	rnd := rand.New(rand.NewPCG(1, 2))
-	keys := &Keys{}
-	for range n {
-		keys.Add([]byte(fmt.Sprint(rnd.IntN(10_000_000))))
-	}
-	owners := make([][]uint16, shards)
-	for shard := range owners {
-		for c := range copies {
-			owners[shard] = append(owners[shard], uint16((shard+c)%nodes))
-		}
-	}
-	return keys, owners
-}
-
-func TestSpoolErrorsNameTheirCause(t *testing.T) {
-	spool := &Spool{dir: "/nonexistent/folder", limit: 10 << 20}
-	_, refused := spool.Accept(bytes.NewReader(make([]byte, 2<<20)), "")
-	if refused == nil || refused.Code != "internal" {
-		t.Errorf("no folder: %v", refused)
-	}
-	if err := intakeError(fmt.Errorf("writing: %w", errors.Join(ErrFull, io.ErrShortWrite))); err.Status != 507 {
-		t.Errorf("full: %v", err)
 	}
 }

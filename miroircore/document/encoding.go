@@ -13,21 +13,16 @@ import (
 	"github.com/klauspost/compress/zstd"
 )
 
-var (
-	// errEncoding tells that a body is not encoded as it says.
-	errEncoding = errors.New("the body is not encoded as its Content-Encoding says")
-	// errUnsupported tells that a body's encoding is not one of those known.
-	errUnsupported = errors.New("the Content-Encoding is not supported")
-)
+// errEncoding tells that a body is not encoded as it says.
+var errEncoding = errors.New("the body is not encoded as its Content-Encoding says")
 
 // zstdWindow bounds the memory that a body can make its decoder take.
 const zstdWindow = 8 << 20
 
-// decoded gives the plain bytes of a body with the given Content-Encoding.
+// decoded gives the plain bytes of a body with the given Content-Encoding. An
+// encoding that is not known is taken for none, as the server does.
 func decoded(r io.Reader, encoding string) (io.ReadCloser, error) {
 	switch strings.ToLower(strings.TrimSpace(encoding)) {
-	case "", "identity":
-		return io.NopCloser(r), nil
 	case "gzip":
 		z, err := gzip.NewReader(r)
 		return encoded(z, err)
@@ -43,7 +38,7 @@ func decoded(r io.Reader, encoding string) (io.ReadCloser, error) {
 		}
 		return encoded(z.IOReadCloser(), nil)
 	default:
-		return nil, fmt.Errorf("%w: %q", errUnsupported, encoding)
+		return io.NopCloser(r), nil
 	}
 }
 

@@ -2,7 +2,7 @@ package document
 
 import (
 	"bytes"
-	"sort"
+	"slices"
 	"strings"
 
 	"github.com/miroir-gateway/miroir/miroircore/meili"
@@ -24,9 +24,6 @@ const maxID = 511
 func (p *parser) identify(text []byte) ([]byte, *meili.Error) {
 	var id []byte
 	for _, h := range p.hits {
-		if h.field.kind != fieldKey {
-			continue
-		}
 		found, failed := p.lookup(p.w.buf[h.start:h.end], h.field.rest)
 		switch {
 		case failed == errTwice:
@@ -163,7 +160,7 @@ func inferKey(document []byte) (string, *meili.Error) {
 		}
 		seen[name] = true
 	}
-	sort.Strings(candidates)
+	slices.Sort(candidates)
 	switch len(candidates) {
 	case 0:
 		return "", meili.PrimaryKeyNoCandidate()
@@ -207,7 +204,7 @@ func (m *members) next() bool {
 func (p *parser) keyTwice() bool {
 	for i, h := range p.hits {
 		for _, other := range p.hits[:i] {
-			if h.field.kind == fieldKey && h.field.name == other.field.name {
+			if h.field.name == other.field.name {
 				return true
 			}
 		}
@@ -219,11 +216,8 @@ func (p *parser) keyTwice() bool {
 func (p *parser) onlyLast() {
 	kept := p.hits[:0]
 	for i, h := range p.hits {
-		again := false
-		for _, later := range p.hits[i+1:] {
-			again = again || later.field.name == h.field.name
-		}
-		if !again {
+		// There are no more names than the path has steps, so this ends soon.
+		if !slices.ContainsFunc(p.hits[i+1:], func(later hit) bool { return later.field.name == h.field.name }) {
 			kept = append(kept, h)
 		}
 	}

@@ -92,7 +92,9 @@ type parser struct {
 	failed  *meili.Error // of the first document that fails; later ones still count
 	later   *meili.Error // found by what the server does after it took in all documents
 
-	hits     []hit // what is to be looked at in the current document
+	hits     []hit // where the current document's primary key may be
+	geo      hit   // its last _geo field, if it has one
+	vectors  hit   // its last _vectors field, if it has one
 	reserved bool
 	broken   bool
 	excess   bool
@@ -211,7 +213,8 @@ func (p *parser) document(i int) int {
 // walk goes over the object that begins at i and notes the fields that matter.
 func (p *parser) walk(i int) int {
 	buf := p.w.buf
-	p.hits, p.reserved, p.broken, p.excess = p.hits[:0], false, false, false
+	p.hits, p.geo, p.vectors = p.hits[:0], hit{}, hit{}
+	p.reserved, p.broken, p.excess = false, false, false
 	p.scan.nonASCII, p.scan.doubtful = 0, false
 	if i = skipSpace(buf, i+1); i >= len(buf) {
 		return more
@@ -262,6 +265,10 @@ func (p *parser) note(f *field, start, end int) {
 		p.broken = true
 	case fieldExcess:
 		p.excess = true
+	case fieldGeo:
+		p.geo = hit{field: f, start: start, end: end}
+	case fieldVectors:
+		p.vectors = hit{field: f, start: start, end: end}
 	default:
 		p.hits = append(p.hits, hit{field: f, start: start, end: end})
 	}

@@ -1,6 +1,10 @@
 package document
 
-import "bytes"
+import (
+	"bytes"
+	"encoding/binary"
+	"math/bits"
+)
 
 // rows takes a CSV body apart. Its rules are those of the server's reader: a
 // quote matters only at the start of a cell, two quotes inside a quoted cell
@@ -72,12 +76,7 @@ func (r *rows) next() bool {
 	for r.cell() {
 	}
 	r.record++
-	for _, b := range r.text {
-		if b >= 0x80 {
-			r.nonASCII = true
-			break
-		}
-	}
+	r.nonASCII = !ascii(r.text)
 	return true
 }
 
@@ -100,9 +99,7 @@ func (r *rows) cell() bool {
 	}
 	for r.more() {
 		from := r.i
-		for r.i < len(r.w.buf) && r.plain[r.w.buf[r.i]] {
-			r.i++
-		}
+		r.plainRun()
 		r.text = append(r.text, r.w.buf[from:r.i]...)
 		if r.i < len(r.w.buf) {
 			b := r.w.buf[r.i]
@@ -113,6 +110,37 @@ func (r *rows) cell() bool {
 	}
 	r.ends = append(r.ends, len(r.text))
 	return false
+}
+
+// plainRun steps over what a cell without quotes goes on with.
+func (r *rows) plainRun() {
+	buf, i, delimiter := r.w.buf, r.i, ones*uint64(r.delimiter)
+	for i+8 <= len(buf) {
+		x := binary.LittleEndian.Uint64(buf[i:])
+		d, n, c := x^delimiter, x^ones*'\n', x^ones*'\r'
+		found := ((d - ones) &^ d) | ((n - ones) &^ n) | ((c - ones) &^ c)
+		if found &= highs; found != 0 {
+			r.i = i + bits.TrailingZeros64(found)/8
+			return
+		}
+		i += 8
+	}
+	for i < len(buf) && r.plain[buf[i]] {
+		i++
+	}
+	r.i = i
+}
+
+// ascii says whether no byte of a text is beyond ASCII.
+func ascii(text []byte) bool {
+	var all uint64
+	for ; len(text) >= 8; text = text[8:] {
+		all |= binary.LittleEndian.Uint64(text)
+	}
+	for _, b := range text {
+		all |= uint64(b)
+	}
+	return all&highs == 0
 }
 
 // quoted reads a cell up to its closing quote. It gives false if the body ends first.

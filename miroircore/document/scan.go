@@ -75,6 +75,26 @@ func (s *scanner) str(buf []byte, i int) int {
 	}
 }
 
+// plainLength gives how many bytes at the start of a text stand for themselves
+// inside a string.
+func plainLength(text []byte) int {
+	i := 0
+	for i+8 <= len(text) {
+		x := binary.LittleEndian.Uint64(text[i:])
+		quote := x ^ ones*'"'
+		slash := x ^ ones*'\\'
+		found := ((x - ones*0x20) &^ x) | ((quote - ones) &^ quote) | ((slash - ones) &^ slash)
+		if found&highs != 0 {
+			break
+		}
+		i += 8
+	}
+	for i < len(text) && plainByte[text[i]] {
+		i++
+	}
+	return i
+}
+
 // plainByte says which bytes stand for themselves inside a string.
 var plainByte = func() (t [256]bool) {
 	for c := 0x20; c < 256; c++ {

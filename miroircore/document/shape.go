@@ -17,18 +17,13 @@ func (p *parser) unfit(id, text []byte) *meili.Error {
 			return err
 		}
 	}
-	for _, h := range p.hits {
-		value := p.w.buf[h.start:h.end]
-		switch {
-		case h.field.kind == fieldGeo && p.o.Geo:
-			if message := misplaced(string(id), value); message != "" {
-				return meili.NewError("invalid_document_geo_field", "%s", p.ofIndex(message))
-			}
-		case h.field.kind == fieldVectors:
-			if err := p.misvectored(string(id), value); err != nil {
-				return err
-			}
+	if p.geo.field != nil && p.o.Geo {
+		if message := misplaced(string(id), p.w.buf[p.geo.start:p.geo.end]); message != "" {
+			return meili.NewError("invalid_document_geo_field", "%s", p.ofIndex(message))
 		}
+	}
+	if p.vectors.field != nil {
+		return p.misvectored(string(id), p.w.buf[p.vectors.start:p.vectors.end])
 	}
 	return nil
 }

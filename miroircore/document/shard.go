@@ -44,35 +44,79 @@ type Groups struct {
 	Nodes [][]uint32
 	// Shards holds the shard of each document.
 	Shards []uint16
+
+	positions []uint32 // of all nodes, one node behind the other
+	counts    []uint32 // by shard
+	next      []uint32 // by node, where its next position goes
 }
 
 // Group finds the shard of each key and lists for each of so many nodes the
 // positions of the keys that go there. Owners names, for each shard, the
 // nodes that hold it.
 func (g *Groups) Group(keys *Keys, owners [][]uint16, nodes int) {
-	for len(g.Nodes) < nodes {
-		g.Nodes = append(g.Nodes, nil)
-	}
-	g.Nodes = g.Nodes[:nodes]
-	expect := keys.Len()/max(nodes, 1) + keys.Len()/8 + 8
-	for i := range g.Nodes {
-		if cap(g.Nodes[i]) == 0 {
-			g.Nodes[i] = make([]uint32, 0, expect)
+	g.Shards = resize(g.Shards, keys.Len())
+	g.counts = resize(g.counts, len(owners))
+	clear(g.counts)
+	g.hash(keys, uint64(len(owners)))
+	g.layOut(owners, nodes)
+	// With counted places a position is stored and nothing is grown.
+	positions, next := g.positions, g.next
+	for i, shard := range g.Shards {
+		for _, node := range owners[shard] {
+			at := next[node]
+			positions[at] = uint32(i)
+			next[node] = at + 1
 		}
-		g.Nodes[i] = g.Nodes[i][:0]
 	}
-	if cap(g.Shards) < keys.Len() {
-		g.Shards = make([]uint16, keys.Len())
+}
+
+// hash notes the shard of each key and counts the keys of each shard.
+func (g *Groups) hash(keys *Keys, shards uint64) {
+	var mask uint64
+	if shards&(shards-1) == 0 { // the usual case, and a division costs as much as the hash
+		mask = shards - 1
 	}
-	g.Shards = g.Shards[:keys.Len()]
-	shards := uint64(len(owners))
+	text, counts, noted := keys.text, g.counts, g.Shards
 	var from uint32
 	for i, end := range keys.ends {
-		shard := xxh3.Hash(keys.text[from:end]) % shards
+		hash := xxh3.Hash(text[from:end])
 		from = end
-		g.Shards[i] = uint16(shard)
+		shard := hash & mask
+		if mask == 0 {
+			shard = hash % shards
+		}
+		noted[i] = uint16(shard)
+		counts[shard]++
+	}
+}
+
+// layOut gives each node its place among the positions.
+func (g *Groups) layOut(owners [][]uint16, nodes int) {
+	g.next = resize(g.next, nodes)
+	clear(g.next)
+	for shard, count := range g.counts {
 		for _, node := range owners[shard] {
-			g.Nodes[node] = append(g.Nodes[node], uint32(i))
+			g.next[node] += count
 		}
 	}
+	g.Nodes = resize(g.Nodes, nodes)
+	var total uint32
+	for _, count := range g.next {
+		total += count
+	}
+	g.positions = resize(g.positions, int(total))
+	var from uint32
+	for node, count := range g.next {
+		g.Nodes[node] = g.positions[from : from+count : from+count]
+		g.next[node] = from
+		from += count
+	}
+}
+
+// resize gives a slice of length n, in the memory of s if that is large enough.
+func resize[T any](s []T, n int) []T {
+	if cap(s) < n {
+		return make([]T, n)
+	}
+	return s[:n]
 }

@@ -60,13 +60,11 @@ var errTooLarge = errors.New("the body is too large")
 // intakeError tells the client why its body was not taken in.
 func intakeError(err error) *meili.Error {
 	switch {
-	case errors.Is(err, errEncoding), errors.Is(err, errUnsupported):
-		return meili.NewError("bad_request", "%s", err.Error())
 	case errors.Is(err, ErrFull):
 		return meili.NewError("miroir_spool_full", "The body cannot be stored: the disk of the spool is full.")
 	case errors.Is(err, errSpool):
 		return meili.NewError("internal", "%s", err.Error())
-	default:
+	default: // cut, or not encoded as it says: the server does not tell these apart
 		return meili.IncompletePayload()
 	}
 }
