@@ -173,6 +173,8 @@ func (f *fleet) Reported(id string, err error) {
 func (f *fleet) changed(id string, up bool) {
 	f.e.metrics.NodeUp(id, up)
 	if !up {
+		// It may come back as another server: it is asked whose it is again.
+		f.admitted.Delete(id)
 		f.e.writer.Suspect(id)
 	}
 }
