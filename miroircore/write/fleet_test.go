@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -238,15 +237,6 @@ func patch(t testing.TB, body string) *settings.Patch {
 		t.Fatal(err)
 	}
 	return p
-}
-
-func mkdir(t testing.TB) string {
-	t.Helper()
-	dir := t.TempDir()
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	return dir
 }
 
 // drain waits until every operation has ended on every node.

@@ -11,7 +11,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -28,6 +27,7 @@ type fakeTask struct {
 	meili.Task
 	path, body string
 	ready      time.Time
+	hidden     bool // pruned from the list
 }
 
 // fakeNode is a node without a network: requests are handled in the caller's
@@ -138,6 +138,9 @@ func (f *fakeNode) list(q url.Values) meili.TaskPage {
 		slices.Reverse(tasks)
 	}
 	for _, t := range tasks {
+		if t.hidden {
+			continue
+		}
 		uid := strconv.Itoa(int(t.UID))
 		if uids := q.Get("uids"); uids != "" && !slices.Contains(strings.Split(uids, ","), uid) {
 			continue
@@ -284,11 +287,5 @@ func numbers(from, to int) []string {
 	}
 	return all
 }
-
-func refusedConnection(*http.Request) error {
-	return &netError{syscall.ECONNREFUSED}
-}
-
-type netError struct{ error }
 
 func isWrite(r *http.Request) bool { return r.Method != http.MethodGet }

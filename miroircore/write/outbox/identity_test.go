@@ -6,9 +6,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
-
-	"github.com/miroir-gateway/miroir/miroircore/meili"
 )
 
 func TestRule21RolledBackNodeGetsNothing(t *testing.T) {
@@ -64,19 +63,28 @@ func TestRule21NothingBeforeTheLastTaskIsSeen(t *testing.T) {
 	})
 }
 
+// A task that the node does not know any more is sent again, and what came
+// behind it too.
 func TestRule15VanishedTaskIsSentAgain(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		f := &fakeNode{delay: time.Second}
 		box, l := start(t, f, Options{})
-		box.Push("x", add(1))
+		first := add(1)
+		first.Join = ""
+		box.Push("x", first)
+		synctest.Wait()
+		box.Push("x", add(2))
 		settle(100 * time.Millisecond)
 		f.mutex.Lock()
-		f.tasks = append(f.tasks[:0:0], f.tasks...)
-		gone := f.tasks[0]
-		other := "pruned"
-		f.tasks[0] = &fakeTask{Task: meili.Task{UID: 0, IndexUID: &other, Status: meili.StatusSucceeded, EnqueuedAt: gone.EnqueuedAt}}
+		f.tasks[0].hidden = true
 		f.mutex.Unlock()
-		_ = l
+		settle(10 * time.Second)
+		if got := f.applied(); !slices.Equal(got, []string{"1", "2", "1", "2"}) {
+			t.Errorf("applied %v", got)
+		}
+		if got := l.ends(); !slices.Equal(got, numbers(1, 2)) || !box.InOrder("x") {
+			t.Errorf("ended %v", got)
+		}
 		box.Close(t.Context())
 	})
 }
