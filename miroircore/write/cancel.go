@@ -30,7 +30,7 @@ func (w *Writer) Cancel(taskUID uint32) bool {
 	o.state = finished
 	o.outcome = end
 	w.forget(o)
-	delete(w.ops, o.op)
+	w.strike(o)
 	delete(w.byTask, taskUID)
 	close(o.ended)
 	w.mutex.Unlock()

@@ -5,7 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"regexp"
+	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/miroir-gateway/miroir/miroircore/hidden"
 	"github.com/miroir-gateway/miroir/miroircore/meili"
@@ -146,10 +149,38 @@ func wrapFunction(function, version string) (string, *meili.Error) {
 	const shard, ver = hidden.ShardField, hidden.VersionField
 	return parts.functions +
 		"let _miroir_before = doc; doc.remove(\"" + shard + "\"); doc.remove(\"" + ver + "\"); " +
-		"let _miroir_clean = doc; let _miroir_edit = || {" + parts.rest + "\n}; _miroir_edit.call(); " +
+		"let _miroir_clean = doc; " + closureOpen + parts.rest + "\n}; _miroir_edit.call(); " +
 		"if doc == _miroir_clean { doc = _miroir_before; } " +
 		"else if type_of(doc) == \"map\" { doc." + shard + " = _miroir_before." + shard + "; doc." + ver + " = \"" + version + "\"; }", nil
 }
+
+var (
+	wrapperTrace = regexp.MustCompile(`\n\s*in closure call \(line \d+, position \d+\)`)
+	firstLine    = regexp.MustCompile(`\(line 1, position (\d+)\)`)
+)
+
+// failure puts an error of the wrapped function into the client's words: its
+// positions, and no trace of the closure.
+func (a *edit) failure(o *operation, e *meili.Error) *meili.Error {
+	version := string(hidden.AppendVersion(nil, hidden.Version(o.op, 0)))
+	wrapped, err := wrapFunction(a.Function, version)
+	if err != nil || e.Code != "edit_documents_by_function_error" {
+		return e
+	}
+	before := utf8.RuneCountInString(wrapped[:strings.Index(wrapped, closureOpen)+len(closureOpen)])
+	shown := *e
+	shown.Message = wrapperTrace.ReplaceAllString(shown.Message, "")
+	shown.Message = firstLine.ReplaceAllStringFunc(shown.Message, func(text string) string {
+		n, err := strconv.Atoi(firstLine.FindStringSubmatch(text)[1])
+		if err != nil || n <= before {
+			return text
+		}
+		return "(line 1, position " + strconv.Itoa(n-before) + ")"
+	})
+	return &shown
+}
+
+const closureOpen = "let _miroir_edit = || {"
 
 // lifted is a function with its top-level definitions taken out: Rhai does not
 // allow them inside a closure.

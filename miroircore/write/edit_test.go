@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/miroir-gateway/miroir/miroircore/hidden"
+	"github.com/miroir-gateway/miroir/miroircore/meili"
 )
 
 func TestRule29DefinitionsAreLiftedOut(t *testing.T) {
@@ -134,7 +135,21 @@ func TestRule29OnTheRealServer(t *testing.T) {
 			task := s.wait(s.call("POST", "/indexes/ed/documents/edit", map[string]any{"function": function, "filter": guarded(nil, version)}))
 			if failure, ok := task["error"].(map[string]any); !ok || !strings.Contains(failure["message"].(string), message) {
 				t.Errorf("%s: %v", source, task["error"])
+				continue
+			}
+			native := s.wait(s.call("POST", "/indexes/ed/documents/edit", map[string]any{"function": source}))
+			got := (&edit{Function: source}).failure(&operation{op: op}, errorOf(task))
+			if want := errorOf(native); got.Message != want.Message || got.Code != want.Code {
+				t.Errorf("%s: the error is %q, want %q", source, got.Message, want.Message)
 			}
 		}
 	}
+}
+
+func errorOf(task map[string]any) *meili.Error {
+	e := new(meili.Error)
+	if err := json.Unmarshal(must(task["error"]), e); err != nil {
+		panic(err)
+	}
+	return e
 }

@@ -139,6 +139,9 @@ func (w *Writer) commit(o *operation, out *finish) (json.RawMessage, error) {
 			if ix, ok := w.opts.Catalog.ByPhysical(o.bind.Physical); ok {
 				out.Error = index.Scrub(ix, out.Error)
 			}
+			if a, ok := o.action.(*edit); ok {
+				out.Error = a.failure(o, out.Error)
+			}
 		}
 		return o.action.failed(o), nil
 	}
@@ -156,7 +159,7 @@ func (w *Writer) closeIfOver(o *operation) bool {
 	if w.ops[o.op] == nil {
 		return false
 	}
-	delete(w.ops, o.op)
+	w.strike(o)
 	return true
 }
 

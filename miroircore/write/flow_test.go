@@ -2,6 +2,7 @@ package write
 
 import (
 	"net/url"
+	"strings"
 	"testing"
 
 	"github.com/miroir-gateway/miroir/miroircore/meili/request"
@@ -69,6 +70,10 @@ func everyKind(t *testing.T, f *fleet) {
 	f.same("b", map[string]string{"1": `{"id":1,"v":"one","w":5,"e":7}`})
 	if _, err := f.w.Edit(ctx, creating, "b", &request.Edit{Function: "let ; bad"}); err == nil || err.Status != 400 {
 		t.Errorf("a function that is none: %v", err)
+	}
+	broken := f.failed("edit_documents_by_function_error")(f.w.Edit(ctx, creating, "b", &request.Edit{Function: "doc.a = doc.b.c"}))
+	if !strings.HasPrefix(broken.Error.Message, "Index `b`: ") || strings.Contains(broken.Error.Message, "closure") {
+		t.Errorf("error %v", broken.Error)
 	}
 	f.ok(f.w.Compact(ctx, creating, "b"))
 	f.ok(f.w.Snapshot(ctx, creating))

@@ -153,6 +153,15 @@ type line struct {
 	finishing bool
 }
 
+// enlist and strike enter an operation and take it out. They are called with the
+// mutex held.
+func (w *Writer) enlist(o *operation) { w.ops[o.op], w.active[o.op] = o, o }
+
+func (w *Writer) strike(o *operation) {
+	delete(w.ops, o.op)
+	delete(w.active, o.op)
+}
+
 func (o *operation) indexUID() *string {
 	if o.Type.Global() || len(o.Indexes) == 0 {
 		return nil

@@ -92,7 +92,7 @@ func (o *operation) slim() {
 func (w *Writer) Changed(id, physical string) {
 	w.mutex.Lock()
 	var pending []*operation
-	for _, o := range w.ops {
+	for _, o := range w.active {
 		if o.state == dispatched && (physical == "" || o.bind.Physical == physical) && o.target(id) != nil {
 			pending = append(pending, o)
 		}

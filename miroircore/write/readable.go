@@ -129,26 +129,39 @@ func (w *Writer) late() []*operation {
 	w.mutex.Lock()
 	defer w.mutex.Unlock()
 	var open []*operation
-	for _, o := range w.ops {
+	for _, o := range w.active {
 		if o.state < dispatched {
 			continue
 		}
 		if o.state < finished {
 			open = append(open, o)
 		}
-		for i := range o.bind.Targets {
-			t := &o.bind.Targets[i]
-			if t.over() {
-				continue
-			}
-			for _, s := range t.Shards {
-				if first := o.firstAt[s]; !first.IsZero() && now.Sub(first) >= limit {
-					w.standing(place{t.Node, o.bind.Physical}).behind[o.op] = true
-				}
-			}
+		if !w.mark(o, now, limit) && o.state == finished {
+			delete(w.active, o.op) // it only waits for nodes that are known to be behind
 		}
 	}
 	return open
+}
+
+// mark marks the nodes that are too far behind with an operation, and says
+// whether others may have to be marked later.
+func (w *Writer) mark(o *operation, now time.Time, limit time.Duration) (later bool) {
+	for i := range o.bind.Targets {
+		t := &o.bind.Targets[i]
+		if t.over() {
+			continue
+		}
+		isBehind := false
+		for _, s := range t.Shards {
+			first := o.firstAt[s]
+			isBehind = isBehind || !first.IsZero() && now.Sub(first) >= limit
+		}
+		if isBehind {
+			w.standing(place{t.Node, o.bind.Physical}).behind[o.op] = true
+		}
+		later = later || !isBehind && len(t.Shards) > 0
+	}
+	return later
 }
 
 // checkSettings reads the settings of an index back from every node that

@@ -30,7 +30,7 @@ func (w *Writer) recover(open []*journal.Operation) error {
 			w.over = append(w.over, o)
 			continue
 		}
-		w.ops[o.op] = o
+		w.enlist(o)
 		if o.state < finished {
 			w.line(o)
 		}

@@ -130,7 +130,7 @@ func (w *Writer) enter(o *operation) (*journal.Ticket, error) {
 	if w.closed {
 		return nil, errClosed
 	}
-	w.ops[o.op] = o
+	w.enlist(o)
 	w.line(o)
 	records := []journal.Record{{Kind: journal.Header, Op: o.op, Body: must(o.header)}}
 	if inline := o.payload.inline(); inline != nil {
@@ -167,7 +167,7 @@ func (w *Writer) leave(o *operation) {
 	w.mutex.Lock()
 	o.state = finished
 	w.forget(o)
-	delete(w.ops, o.op)
+	w.strike(o)
 	delete(w.byTask, o.Task)
 	if o.bind != nil && o.bind.New != nil {
 		delete(w.reserved, o.bind.Physical)
@@ -255,7 +255,7 @@ func (w *Writer) advance(uids []string) {
 		ready = append(ready, w.walk(l)...)
 	}
 	if len(uids) == 0 { // operations without an index stand in no line
-		for _, o := range w.ops {
+		for _, o := range w.active {
 			if len(o.Indexes) == 0 && o.durable && o.state == sequenced {
 				o.state = resolving
 				w.wg.Go(func() { w.findMeaning(o) })

@@ -116,7 +116,8 @@ type Writer struct {
 	mutex    sync.Mutex
 	closed   bool
 	ops      map[uint64]*operation
-	over     []*operation // they have ended everywhere, but are not closed
+	active   map[uint64]*operation // those that something may happen to soon
+	over     []*operation          // they have ended everywhere, but are not closed
 	byTask   map[uint32]*operation
 	lines    map[string]*line
 	boxes    map[string]*outbox.Node
@@ -142,7 +143,7 @@ type standing struct {
 // that have not ended and goes on delivering them.
 func Open(opts Options) (*Writer, error) {
 	opts.fill()
-	w := &Writer{opts: opts, log: opts.Logger, ops: make(map[uint64]*operation), byTask: make(map[uint32]*operation),
+	w := &Writer{opts: opts, log: opts.Logger, ops: make(map[uint64]*operation), active: make(map[uint64]*operation), byTask: make(map[uint32]*operation),
 		lines: make(map[string]*line), boxes: make(map[string]*outbox.Node), reserved: make(map[string]bool),
 		out: make(map[place]*standing), newest: make(map[string]uint64),
 		touched: touches{make(map[string]time.Time), make(map[string]time.Time)}, marks: make(map[string]outbox.Mark), stale: make(map[string]bool)}
