@@ -37,6 +37,9 @@ type prepared struct {
 
 // prepare checks a search and rewrites it for the nodes.
 func (r *Reader) prepare(ix *index.Index, q *request.Search, tenant json.RawMessage) (*prepared, *meili.Error) {
+	if q.UseNetwork != nil && *q.UseNetwork && !r.o.Features().Get("network") {
+		return nil, meili.FeatureNotEnabled("passing `useNetwork` in a search query", "network")
+	}
 	p := &prepared{ix: ix, client: q, tenant: tenant}
 	p.displayed = displayed(ix.Settings)
 	p.window()
@@ -128,9 +131,7 @@ func (r *Reader) checkFilter(ix *index.Index, raw json.RawMessage, code string, 
 	if original {
 		rules.Index = ""
 	}
-	if r.o.Features != nil {
-		rules.Features = r.o.Features()
-	}
+	rules.Features = r.o.Features()
 	return expr.Check(rules)
 }
 

@@ -76,6 +76,9 @@ func (o Options) withDefaults() Options {
 	if o.MaxAnswer <= 0 {
 		o.MaxAnswer = 256 << 20
 	}
+	if o.Features == nil {
+		o.Features = func() meili.Features { return meili.Features{} }
+	}
 	if o.Policy == nil {
 		o.Policy = plan.NewAdaptive(o.Now)
 	}

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -359,7 +360,7 @@ func facetsShown(ix *index.Index, asked []string) func(string) bool {
 		if !filterable(ix, name) {
 			return false
 		}
-		return slices.ContainsFunc(asked, func(a string) bool { return facetMatches(a, name) })
+		return slices.ContainsFunc(asked, func(a string) bool { return facetMatches(a, name) || strings.HasPrefix(name, a+".") })
 	}
 }
 
