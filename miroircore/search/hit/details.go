@@ -120,7 +120,7 @@ func (s *scanner) entry(h *Hit, n int, last *int, run *valueRun) (stay, ok bool)
 		return false, s.appendSort(&r, false)
 	}
 	stay, ok = s.rank(h, string(key), &r, run)
-	if ok && !s.want.Values && memorable(string(key)) {
+	if ok && !s.want.Values && !s.want.Rules && memorable(string(key)) {
 		for len(s.memos) <= n {
 			s.memos = append(s.memos, memo{})
 		}
@@ -228,6 +228,9 @@ func (s *scanner) ruleValue(r *rule) (ok bool) {
 // rank appends one rule to the ranking key and reports whether a client may
 // see its entry.
 func (s *scanner) rank(h *Hit, key string, r *rule, run *valueRun) (stay, ok bool) {
+	if s.want.Rules {
+		s.tell(key, r)
+	}
 	k := s.a.keys
 	switch key {
 	case "words":

@@ -47,6 +47,17 @@ type Want struct {
 	// Values makes, beside the ranking key, the list of score values by which
 	// hits of different queries are compared.
 	Values bool
+	// Rules lists what each ranking rule told of the hit.
+	Rules bool
+}
+
+// Rule is what one ranking rule told of a hit. A rule that sorts by a field or a
+// place has the name sort.
+type Rule struct {
+	Name string
+	// Count is of words matched, of Most, or of typos.
+	Count, Most int
+	Score       float64
 }
 
 // Hit is what the merge knows of one hit. Ranges refer to its answer.
@@ -60,6 +71,7 @@ type Hit struct {
 	geo         Span // in answer.geo
 	distinct    Span // in answer.distinct
 	values      Span // in answer.values
+	rules       Span // in answer.rules
 	id, version Span
 	lat, lng    float64
 	located     bool
@@ -100,6 +112,7 @@ type Answer struct {
 	geo      []GeoRule
 	distinct []string
 	values   []Value
+	rules    []Rule
 	memos    []memo
 }
 
@@ -125,6 +138,10 @@ func (h *Hit) Distinct() []string { return h.answer.distinct[h.distinct.From:h.d
 
 // Values are the hit's score values, where they were wanted.
 func (h *Hit) Values() []Value { return h.answer.values[h.values.From:h.values.To] }
+
+// Rules are what the ranking rules told of the hit, in their order, where that
+// was wanted.
+func (h *Hit) Rules() []Rule { return h.answer.rules[h.rules.From:h.rules.To] }
 
 // ID is the primary key's value as it stands in the answer.
 func (h *Hit) ID() []byte { return h.answer.Bytes(h.id) }

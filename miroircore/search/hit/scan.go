@@ -44,7 +44,7 @@ func scan(body []byte, want *Want, single bool) (*Answer, error) {
 	}
 	a := answers.Get().(*Answer)
 	*a = Answer{Body: body, Total: -1, Semantic: -1, Hits: a.Hits[:0], edits: a.edits[:0], keys: a.keys[:0],
-		geo: a.geo[:0], distinct: a.distinct[:0], values: a.values[:0], memos: a.memos[:0]}
+		geo: a.geo[:0], distinct: a.distinct[:0], values: a.values[:0], rules: a.rules[:0], memos: a.memos[:0]}
 	s := scanner{cursor: cursor{b: body}, a: a, want: want, memos: a.memos[:0]}
 	var ok bool
 	if single {
@@ -206,7 +206,7 @@ func (s *scanner) hit() bool {
 	h.span.From = int32(s.i)
 	h.edits.From = int32(len(a.edits))
 	h.key.From, h.geo.From = int32(len(a.keys)), int32(len(a.geo))
-	h.distinct.From, h.values.From = int32(len(a.distinct)), int32(len(a.values))
+	h.distinct.From, h.values.From, h.rules.From = int32(len(a.distinct)), int32(len(a.values)), int32(len(a.rules))
 	if _, ok := s.object(func(key []byte, from int) (bool, bool) { return s.member(&h, key, from) }); !ok {
 		return false
 	}
@@ -220,7 +220,7 @@ func (s *scanner) hit() bool {
 	}
 	h.edits.To = int32(len(a.edits))
 	h.key.To, h.geo.To = int32(len(a.keys)), int32(len(a.geo))
-	h.distinct.To, h.values.To = int32(len(a.distinct)), int32(len(a.values))
+	h.distinct.To, h.values.To, h.rules.To = int32(len(a.distinct)), int32(len(a.values)), int32(len(a.rules))
 	if s.want.Values {
 		h.exactValues()
 	}

@@ -88,3 +88,16 @@ func (h *Hit) exactValues() {
 		values[at].Number = h.Score
 	}
 }
+
+// tell notes what a rule told.
+func (s *scanner) tell(key string, r *rule) {
+	told := Rule{Name: "sort", Count: r.count, Most: r.max, Score: r.score}
+	for _, name := range ruleNames {
+		if name == key { // the constant, which does not keep the answer's bytes
+			told.Name = name
+		}
+	}
+	s.a.rules = append(s.a.rules, told)
+}
+
+var ruleNames = []string{"words", "typo", "proximity", "attributeRank", "attribute", "wordPosition", "exactness", "vectorSort", "skipped", "pin"}

@@ -206,15 +206,20 @@ func sorted(pick *picker, answers []*hit.Answer) {
 		}
 	}
 	arrange(rest, 0, 0)
+	pick.all(pins, rest)
+}
+
+// all takes the hits in their order, each pinned one where it was pinned to.
+func (p *picker) all(pins, rest []placed) {
 	slices.SortStableFunc(pins, func(a, b placed) int { return a.hit.Pin - b.hit.Pin })
 	for len(pins)+len(rest) > 0 {
 		from := &rest
-		if len(rest) == 0 || len(pins) > 0 && pins[0].hit.Pin <= pick.n {
+		if len(rest) == 0 || len(pins) > 0 && pins[0].hit.Pin <= p.n {
 			from = &pins
 		}
 		next := (*from)[0]
 		*from = (*from)[1:]
-		if pick.add(next.hit) {
+		if p.add(next.hit) {
 			break
 		}
 	}

@@ -173,28 +173,3 @@ func TestAdaptivePrefersTheFasterAndTheIdle(t *testing.T) {
 		t.Errorf("the idle node won %d of 1000", wins)
 	}
 }
-
-func TestPoliciesByName(t *testing.T) {
-	for _, name := range []string{"adaptive", "round_robin", "random"} {
-		p, err := NewPolicy(name, time.Now)
-		if err != nil {
-			t.Fatal(err)
-		}
-		asked := map[string]int{}
-		for range 300 {
-			node := "a"
-			if p.Rank("b") < p.Rank("a") {
-				node = "b"
-			}
-			asked[node]++
-			p.Begin(node)
-			p.End(node, time.Millisecond, false)
-		}
-		if asked["a"] < 90 || asked["b"] < 90 {
-			t.Errorf("%s: %v", name, asked)
-		}
-	}
-	if _, err := NewPolicy("best", nil); err == nil {
-		t.Error("an unknown policy is accepted")
-	}
-}

@@ -1,7 +1,8 @@
 package plan
 
 import (
-	"fmt"
+	"iter"
+	"maps"
 	"math"
 	"math/rand/v2"
 	"sync"
@@ -19,18 +20,17 @@ type Policy interface {
 	End(node string, took time.Duration, failed bool)
 }
 
-// NewPolicy makes the policy of a name: adaptive, round_robin or random.
-func NewPolicy(name string, now func() time.Time) (Policy, error) {
-	switch name {
-	case "adaptive":
-		return NewAdaptive(now), nil
-	case "round_robin":
-		return &roundRobin{asked: make(map[string]uint64)}, nil
-	case "random":
-		return random{}, nil
-	}
-	return nil, fmt.Errorf("selection policy %q: it must be adaptive, round_robin or random", name)
+// Heir is a Policy that takes over what the one before it has learned, where a
+// new configuration brings one of the same kind.
+type Heir interface {
+	Inherit(before Policy)
 }
+
+// NewRandom makes a policy that chooses by chance.
+func NewRandom() Policy { return random{} }
+
+// NewRoundRobin makes a policy that asks nodes in turn: whoever was asked least.
+func NewRoundRobin() Policy { return &roundRobin{asked: make(map[string]uint64)} }
 
 type random struct{}
 
@@ -38,7 +38,6 @@ func (random) Rank(string) float64             { return rand.Float64() }
 func (random) Begin(string)                    {}
 func (random) End(string, time.Duration, bool) {}
 
-// roundRobin asks whoever was asked least.
 type roundRobin struct {
 	mu    sync.Mutex
 	asked map[string]uint64
@@ -53,17 +52,40 @@ func (p *roundRobin) Rank(node string) float64 {
 func (p *roundRobin) Begin(node string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if _, ok := p.asked[node]; !ok { // a new node does not catch up on all that was
-		var most uint64
-		for _, n := range p.asked {
-			most = max(most, n)
-		}
-		p.asked[node] = most
+	if _, ok := p.asked[node]; !ok {
+		p.asked[node] = joining(maps.Values(p.asked))
 	}
 	p.asked[node]++
 }
 
+// joining is what a new node counts as asked, so that it is next and then as
+// any other: it does not catch up on all that was before it.
+func joining(asked iter.Seq[uint64]) uint64 {
+	least, some := uint64(math.MaxUint64), false
+	for n := range asked {
+		least, some = min(least, n), true
+	}
+	if !some || least == 0 {
+		return 0
+	}
+	return least - 1
+}
+
 func (p *roundRobin) End(string, time.Duration, bool) {}
+
+// Inherit implements Heir.
+func (p *roundRobin) Inherit(before Policy) {
+	old, ok := before.(*roundRobin)
+	if !ok || old == p {
+		return
+	}
+	old.mu.Lock()
+	asked := maps.Clone(old.asked)
+	old.mu.Unlock()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.asked = asked
+}
 
 const (
 	// halfLife is after how long an observed latency counts half.
@@ -73,6 +95,9 @@ const (
 	exploration = 0.05
 	// penalty multiplies a node's latency when a request to it failed.
 	penalty = 4
+	// worst bounds an average in seconds: what it is multiplied with again and
+	// again still comes down in time.
+	worst = 60
 )
 
 // Adaptive prefers nodes that answer fast and have little to do: a moving
@@ -108,6 +133,29 @@ func (p *Adaptive) load(node string) *load {
 	return l
 }
 
+// Inherit implements Heir. Requests under way are still the other's.
+func (p *Adaptive) Inherit(before Policy) {
+	old, ok := before.(*Adaptive)
+	if !ok || old == p {
+		return
+	}
+	old.mu.Lock()
+	by := make(map[string]*load, len(old.by))
+	for node, l := range old.by {
+		by[node] = &load{average: l.average, at: l.at, asked: l.asked}
+	}
+	old.mu.Unlock()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for node, l := range p.by { // put in force again: its own requests count on
+		if by[node] == nil {
+			by[node] = &load{}
+		}
+		by[node].flying = l.flying
+	}
+	p.by = by
+}
+
 // Rank implements Policy.
 func (p *Adaptive) Rank(node string) float64 {
 	if rand.Float64() < exploration {
@@ -127,6 +175,15 @@ func (p *Adaptive) Begin(node string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	l := p.load(node)
+	if l.asked == 0 {
+		l.asked = joining(func(yield func(uint64) bool) {
+			for _, other := range p.by {
+				if other.asked > 0 && !yield(other.asked) {
+					return
+				}
+			}
+		})
+	}
 	l.flying++
 	l.asked++
 }
@@ -139,7 +196,7 @@ func (p *Adaptive) End(node string, took time.Duration, failed bool) {
 	l.flying--
 	seconds := took.Seconds()
 	if failed {
-		seconds = max(seconds, l.average, 0.01) * penalty
+		seconds = min(max(seconds, l.average, 0.01)*penalty, worst)
 	}
 	now := p.now()
 	if l.at.IsZero() {
@@ -147,7 +204,7 @@ func (p *Adaptive) End(node string, took time.Duration, failed bool) {
 	} else {
 		// The older the average the less it counts; a burst of answers at one
 		// instant still moves it a little.
-		old := math.Exp2(-float64(now.Sub(l.at)) / float64(halfLife))
+		old := math.Exp2(-float64(max(now.Sub(l.at), 0)) / float64(halfLife))
 		old = min(old, 0.95)
 		l.average = l.average*old + seconds*(1-old)
 	}
