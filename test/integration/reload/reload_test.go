@@ -207,7 +207,7 @@ func (l *load) write(writer, i int) {
 // progress waits for a few more searches to have been answered.
 func (l *load) progress() {
 	for until := l.searches.Load() + searchers; l.searches.Load() < until && !l.t.Failed(); {
-		runtime.Gosched()
+		<-time.After(time.Millisecond)
 	}
 }
 
