@@ -204,12 +204,47 @@ func TestRule27NodeThatIsDownDoesNotHoldTheCommit(t *testing.T) {
 func TestRule19DriftedNodeIsNotRead(t *testing.T) {
 	f, _ := doubles(t, 2, 2, nil)
 	f.ok(f.add("a", `[{"id":1}]`))
+	f.drain()
+	out := func(when string) {
+		t.Helper()
+		if f.w.Readable("g0-n1", "a") || !f.w.Readable("g0-n0", "a") {
+			t.Errorf("%s: the wrong node is out", when)
+		}
+	}
+	f.w.SettingsDrifted("g0-n1", "a", true)
+	out("other settings")
+	f.w.closeOver()
+	f.crash()
+	f.eventually("the other one is itself", func() bool { return f.w.Readable("g0-n0", "a") })
+	out("after a crash")
+	f.ok(f.w.Settings(t.Context(), creating, "a", patch(t, `{"stopWords":["the"]}`)))
+	f.eventually("a change that it took brings it back", func() bool { return f.w.Readable("g0-n1", "a") })
 	f.w.Drifted("g0-n1", "a", true)
+	out("other documents")
+	f.ok(f.w.Settings(t.Context(), creating, "a", patch(t, `{"stopWords":[]}`)))
+	f.drain()
+	out("other documents, new settings")
+	f.w.Drifted("g0-n1", "a", false)
+	f.eventually("it was made the same again", func() bool { return f.w.Readable("g0-n1", "a") })
+}
+
+// A node that refuses again and again what another copy could do is left
+// behind: it is not read, and takes what comes.
+func TestRule13NodeThatNeverCanIsLeftBehind(t *testing.T) {
+	f, _ := doubles(t, 2, 2, func(f *fleet) { f.adjust = func(o *Options) { o.MaxRefusals = 2 } })
+	f.ok(f.add("a", `[{"id":1,"v":1},{"id":2,"v":2}]`))
+	f.ok(f.w.Settings(t.Context(), creating, "a", patch(t, `{"filterableAttributes":["v"]}`)))
+	f.unfilterable("g0-n1", true)
+	r, err := f.w.DeleteByFilter(t.Context(), creating, "a", must("v = 2"))
+	f.ok(r, err)
+	f.ok(f.add("a", `[{"id":3}]`))
+	f.drain()
 	if f.w.Readable("g0-n1", "a") || !f.w.Readable("g0-n0", "a") {
 		t.Error("the wrong node is out")
 	}
-	f.ok(f.w.Settings(t.Context(), creating, "a", patch(t, `{"stopWords":["the"]}`)))
-	f.eventually("a change that it took brings it back", func() bool { return f.w.Readable("g0-n1", "a") })
+	if got := f.documents("g0-n1", "a"); len(got) != 3 {
+		t.Errorf("the node that was left behind has %v", got)
+	}
 }
 
 func TestRule28CreationGoesToEveryNodeFirst(t *testing.T) {

@@ -188,7 +188,7 @@ func (a *deleteByFilter) steps(_ *Writer, o *operation, _ *target) []*outbox.Ste
 		Filter json.RawMessage `json:"filter"`
 	}{a.Filter})
 	s := o.request(0, http.MethodPost, indexPath(o.bind.Physical, "/documents/delete"), meili.TypeDocumentDeletion, body)
-	s.Metadata, s.Accept = true, isGone
+	s.Metadata, s.Accept, s.Filtered = true, isGone, true
 	return []*outbox.Step{s}
 }
 

@@ -111,7 +111,7 @@ func (a *edit) steps(_ *Writer, o *operation, _ *target) []*outbox.Step {
 		Context  json.RawMessage `json:"context,omitempty"`
 	}{function, guarded(a.Filter, version), a.Context})
 	s := o.request(0, http.MethodPost, indexPath(o.bind.Physical, "/documents/edit"), meili.TypeDocumentEdition, body)
-	s.Metadata, s.Alone, s.Accept = true, true, isGone
+	s.Metadata, s.Alone, s.Accept, s.Filtered = true, true, isGone, true
 	return []*outbox.Step{s}
 }
 

@@ -183,11 +183,15 @@ func (w *Writer) closeOver() {
 	over := w.over
 	w.over = nil
 	w.mutex.Unlock()
-	if len(over) == 0 {
+	err := w.saveDrift()
+	if len(over) == 0 && err == nil {
 		return
 	}
-	if err := w.opts.Tasks.Flush(); err != nil {
-		w.log.Error("the task table could not be written", "error", err)
+	if err == nil {
+		err = w.opts.Tasks.Flush()
+	}
+	if err != nil {
+		w.log.Error("ended operations could not be closed", "error", err)
 		w.mutex.Lock()
 		w.over = append(over, w.over...)
 		w.mutex.Unlock()

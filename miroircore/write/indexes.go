@@ -284,7 +284,7 @@ func (a *deleteIndex) bind(w *Writer, o *operation) (*binding, error) {
 
 func (a *deleteIndex) steps(_ *Writer, o *operation, _ *target) []*outbox.Step {
 	s := o.request(0, http.MethodDelete, indexPath(o.bind.Physical, ""), meili.TypeIndexDeletion, nil)
-	s.Accept = isGone
+	s.Accept, s.Last = isGone, true
 	return []*outbox.Step{s}
 }
 
@@ -314,6 +314,7 @@ func (a *deleteIndex) closed(w *Writer, o *operation) {
 	for p := range w.out {
 		if p.physical == o.bind.Physical {
 			delete(w.out, p)
+			w.unkept = true
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"strings"
 
 	"github.com/miroir-gateway/miroir/miroircore/state"
 	"github.com/miroir-gateway/miroir/miroircore/write/outbox"
@@ -16,6 +17,7 @@ var (
 	markPrefix  = []byte("mark/")
 	stalePrefix = []byte("stale/")
 	keyPrefix   = []byte("key/")
+	driftPrefix = []byte("drift/")
 )
 
 // loadState reads what the journal does not keep.
@@ -52,6 +54,14 @@ func (w *Writer) loadState() error {
 		}); err != nil {
 			return err
 		}
+		if err := scan(driftPrefix, func(key string, value []byte) error {
+			id, physical, _ := strings.Cut(key, "/")
+			st := w.standing(place{id, physical})
+			st.drift, st.settings = bytes.IndexByte(value, 'd') >= 0, bytes.IndexByte(value, 's') >= 0
+			return nil
+		}); err != nil {
+			return err
+		}
 		return scan(keyPrefix, func(key string, value []byte) error {
 			e := new(keyEntry)
 			if err := json.Unmarshal(value, e); err != nil {
@@ -68,6 +78,59 @@ func (w *Writer) loadState() error {
 	}
 	if err != nil {
 		return fmt.Errorf("read the writer's state: %w", err)
+	}
+	return nil
+}
+
+// saveDrift makes durable which places may not be read.
+func (w *Writer) saveDrift() error {
+	w.mutex.Lock()
+	if !w.unkept {
+		w.mutex.Unlock()
+		return nil
+	}
+	w.unkept = false
+	places := make(map[string]string)
+	for p, st := range w.out {
+		text := ""
+		if st.drift {
+			text += "d"
+		}
+		if st.settings {
+			text += "s"
+		}
+		if text != "" {
+			places[p.node+"/"+p.physical] = text
+		}
+	}
+	w.mutex.Unlock()
+	err := w.opts.Store.Update(func(tx state.Tx) error {
+		var gone [][]byte
+		if err := tx.Scan(table, driftPrefix, func(key, _ []byte) bool {
+			if bytes.HasPrefix(key, driftPrefix) && places[string(key[len(driftPrefix):])] == "" {
+				gone = append(gone, bytes.Clone(key))
+			}
+			return bytes.HasPrefix(key, driftPrefix)
+		}); err != nil {
+			return err
+		}
+		for _, key := range gone {
+			if err := tx.Delete(table, key); err != nil {
+				return err
+			}
+		}
+		for key, text := range places {
+			if err := tx.Put(table, append(bytes.Clone(driftPrefix), key...), []byte(text)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		w.mutex.Lock()
+		w.unkept = true
+		w.mutex.Unlock()
+		return fmt.Errorf("store which copies have drifted: %w", err)
 	}
 	return nil
 }

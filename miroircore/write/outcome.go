@@ -62,7 +62,7 @@ func (w *Writer) Ended(id, _ string, s *outbox.Step, out outbox.Outcome) {
 		t.outcomes = append(t.outcomes, out)
 		if o.state >= decided && o.outcome.Status == meili.StatusFailed && o.outcome.Error != o.bind.Failure {
 			w.log.Error("a node applied what the others refused: the index has to be resynchronised there", "node", id, "index", o.bind.Physical, "op", o.op)
-			w.standing(place{id, o.bind.Physical}).drift = true
+			w.drift(place{id, o.bind.Physical}, true)
 		}
 		if t.applied() {
 			w.caughtUp(o, t)
@@ -119,7 +119,7 @@ func (w *Writer) caughtUp(o *operation, t *target) {
 }
 
 func (w *Writer) forgetStanding(p place) {
-	if st := w.out[p]; st != nil && len(st.behind) == 0 && !st.drift {
+	if st := w.out[p]; st != nil && len(st.behind) == 0 && !st.drift && !st.settings {
 		delete(w.out, p)
 	}
 }
@@ -191,8 +191,9 @@ func (w *Writer) missed(o *operation) {
 		for j := range o.bind.Targets {
 			other := &o.bind.Targets[j]
 			shares := slices.ContainsFunc(t.parts(), func(s int) bool { return slices.Contains(other.parts(), s) })
-			if other.applied() && shares && !w.standing(place{t.Node, o.bind.Physical}).drift {
-				w.standing(place{t.Node, o.bind.Physical}).drift = true
+			p := place{t.Node, o.bind.Physical}
+			if st := w.out[p]; other.applied() && shares && (st == nil || !st.drift) {
+				w.drift(p, true)
 				w.log.Error("a node misses an operation whose payload is lost: the index has to be resynchronised there", "node", t.Node, "index", o.bind.Physical, "op", o.op)
 			}
 		}

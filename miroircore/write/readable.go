@@ -31,7 +31,7 @@ func (w *Writer) Readable(id, physical string) bool {
 // inOrder says whether nothing speaks against reading the node. It is called
 // with the mutex held.
 func (w *Writer) inOrder(id, physical string) bool {
-	if st := w.out[place{id, physical}]; st != nil && (st.drift || len(st.behind) > 0) {
+	if st := w.out[place{id, physical}]; st != nil && (st.drift || st.settings || len(st.behind) > 0) {
 		return false
 	}
 	return w.box(id).InOrder(physical)
@@ -88,6 +88,24 @@ func (w *Writer) mayRead(id, physical string, shards []int) bool {
 		return false
 	}
 	return w.inOrder(id, physical) || len(shards) > 0 && w.lastCopy(id, physical)
+}
+
+// drift notes that what a node has of an index is not what it should be, or is
+// again. It is called with the mutex held; the store hears of it before the
+// journal forgets what it came from.
+func (w *Writer) drift(p place, drifted bool) {
+	st := w.standing(p)
+	w.unkept = w.unkept || st.drift != drifted
+	st.drift = drifted
+	w.forgetStanding(p)
+}
+
+// Diverged implements outbox.Events.
+func (w *Writer) Diverged(id, physical string) {
+	w.mutex.Lock()
+	w.drift(place{id, physical}, true)
+	w.mutex.Unlock()
+	w.Changed(id, physical)
 }
 
 func (w *Writer) standing(p place) *standing {
@@ -205,12 +223,26 @@ func (w *Writer) checkSettings(o *operation) {
 		p := place{id, o.bind.Physical}
 		if d != best {
 			w.log.Error("the settings of an index differ on a node", "node", id, "index", o.bind.Physical)
-			w.standing(p).drift = true
-		} else if st := w.out[p]; st != nil {
-			st.drift = false
-			w.forgetStanding(p)
 		}
+		w.settingsDrift(p, d != best)
 	}
+}
+
+// settingsDrift is drift for the settings. It is called with the mutex held.
+func (w *Writer) settingsDrift(p place, drifted bool) {
+	st := w.standing(p)
+	w.unkept = w.unkept || st.settings != drifted
+	st.settings = drifted
+	w.forgetStanding(p)
+}
+
+// SettingsDrifted says that an index on a node does not have the committed
+// settings, or has them again. Such an index is not read there; a change of
+// settings that the node takes brings it back.
+func (w *Writer) SettingsDrifted(id, physical string, drifted bool) {
+	w.mutex.Lock()
+	defer w.mutex.Unlock()
+	w.settingsDrift(place{id, physical}, drifted)
 }
 
 // digest is a hash of a JSON text that does not depend on the order of names.
@@ -223,13 +255,12 @@ func digest(raw json.RawMessage) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// Drifted says that an index on a node does not have the committed settings, or
-// has them again. A node that has drifted is not read.
+// Drifted says that what a node has of an index differs from what it should be,
+// or that it was made the same again. Such an index is not read there.
 func (w *Writer) Drifted(id, physical string, drifted bool) {
 	w.mutex.Lock()
 	defer w.mutex.Unlock()
-	w.standing(place{id, physical}).drift = drifted
-	w.forgetStanding(place{id, physical})
+	w.drift(place{id, physical}, drifted)
 }
 
 // NodeState gives what the writer knows of a node.

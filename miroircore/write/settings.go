@@ -87,8 +87,9 @@ func (a *changeSettings) steps(_ *Writer, o *operation, _ *target) []*outbox.Ste
 	if o.bind.New != nil {
 		return creation(o, logical, "")
 	}
-	return []*outbox.Step{o.request(0, http.MethodPatch, indexPath(o.bind.Physical, "/settings"),
-		meili.TypeSettingsUpdate, index.Physical(logical))}
+	s := o.request(0, http.MethodPatch, indexPath(o.bind.Physical, "/settings"), meili.TypeSettingsUpdate, index.Physical(logical))
+	s.Settings = true
+	return []*outbox.Step{s}
 }
 
 func (a *changeSettings) commit(w *Writer, o *operation) (json.RawMessage, error) {

@@ -67,6 +67,9 @@ type Options struct {
 	MaxLag func() time.Duration
 	// OutboxLimit bounds the bytes that wait for one node; no limit if zero.
 	OutboxLimit int64
+	// MaxRefusals is how often a node may refuse what another copy could do before
+	// it is left behind, to be resynchronised; 20 if zero.
+	MaxRefusals int
 	// AckTime is how long a write may wait for its quorum before it is answered
 	// 503 though it is still delivered; 30 s if zero. HoldTime is how long one
 	// that has to wait for an earlier operation waits before it is acknowledged
@@ -126,6 +129,7 @@ type Writer struct {
 	newest   map[string]uint64 // the last change of settings of each physical index
 	marks    map[string]outbox.Mark
 	stale    map[string]bool
+	unkept   bool // the store does not know which places have drifted
 	keys     keyTable
 	touched  touches
 }
@@ -136,7 +140,9 @@ type place struct{ node, physical string }
 // standing is why a place may not be read.
 type standing struct {
 	behind map[uint64]bool // operations that others applied more than MaxLag ago
-	drift  bool            // its settings are not the committed ones
+	// drift says that its documents are not those they should be, settings that
+	// its settings are not the committed ones.
+	drift, settings bool
 }
 
 // Open starts a writer: it reads the journal, enters the tasks of operations
@@ -243,7 +249,7 @@ func (w *Writer) box(id string) *outbox.Node {
 }
 
 func (w *Writer) makeBox(id string, known []uint32) *outbox.Node {
-	opts := outbox.Options{Node: id, Events: w, Logger: w.log, Limit: w.opts.OutboxLimit, Stale: w.stale[id], Report: w.opts.Report, Known: known,
+	opts := outbox.Options{Node: id, Events: w, Logger: w.log, Limit: w.opts.OutboxLimit, MaxRefusals: w.opts.MaxRefusals, Stale: w.stale[id], Report: w.opts.Report, Known: known,
 		Client: func() (*node.Client, bool) { return w.opts.Nodes(id) }}
 	if m, ok := w.marks[id]; ok {
 		opts.Last = &m

@@ -223,6 +223,7 @@ type listener struct {
 	mutex    sync.Mutex
 	enqueued []string
 	ended    []string
+	diverged bool
 	box      *Node
 	// verdict is given for each refusal; nil gives none.
 	verdict func(*Step) bool
@@ -252,6 +253,12 @@ func (l *listener) Ended(_, index string, s *Step, o Outcome) {
 }
 
 func (l *listener) Changed(string, string) {}
+
+func (l *listener) Diverged(string, string) {
+	l.mutex.Lock()
+	l.diverged = true
+	l.mutex.Unlock()
+}
 
 func (l *listener) ends() []string {
 	l.mutex.Lock()

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/miroir-gateway/miroir/miroircore/meili"
 )
 
 func TestRule21RolledBackNodeGetsNothing(t *testing.T) {
@@ -136,6 +138,62 @@ func TestPollingIsAdaptive(t *testing.T) {
 		}
 		if f.polls > 90 {
 			t.Errorf("%d polls in ten seconds", f.polls)
+		}
+		box.Close(t.Context())
+	})
+}
+
+// What failed before the removal of the index is not sent again behind it.
+func TestRule11RemovalEndsWhatIsBeforeIt(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := &fakeNode{delay: 50 * time.Millisecond, batch: true}
+		f.fail = func(task *fakeTask) *meili.Error {
+			if strings.HasPrefix(task.path, http.MethodPost) {
+				return meili.NewError("invalid_document_filter", "bad")
+			}
+			return nil
+		}
+		box, l := start(t, f, Options{})
+		removal := add(3)
+		removal.Method, removal.Path, removal.Join, removal.Body, removal.Last = http.MethodDelete, "/indexes/x", "", nil, true
+		first, second := add(1), add(2)
+		first.Join, second.Join = "", ""
+		box.Push("x", first, second)
+		settle(10 * time.Millisecond)
+		box.Push("x", removal)
+		settle(10 * time.Second)
+		if got := l.ends(); !slices.Equal(got, numbers(1, 3)) {
+			t.Errorf("ended %v", got)
+		}
+		if got := f.requests(); len(got) > 4 || box.State().Waiting != 0 || !box.InOrder("x") {
+			t.Errorf("requests %v, state %+v", got, box.State())
+		}
+		box.Close(t.Context())
+	})
+}
+
+// Operations that were joined into one task before a restart all end with it.
+func TestRule22JoinedTaskIsTakenUpWhole(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := &fakeNode{delay: time.Second}
+		r, err := http.NewRequest(http.MethodPost, "/indexes/x/documents", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		task := f.add(r, []byte("1 2 3"))
+		box, l := start(t, f, Options{})
+		for op := uint64(1); op <= 3; op++ {
+			s := add(op)
+			s.Delivery = &Mark{UID: task.UID, EnqueuedAt: task.EnqueuedAt}
+			box.Push("x", s)
+		}
+		box.Push("x", add(4))
+		settle(10 * time.Second)
+		if got := l.ends(); !slices.Equal(got, []string{"1", "2", "3", "4"}) || box.State().Waiting != 0 {
+			t.Errorf("ended %v, state %+v", got, box.State())
+		}
+		if got := f.applied(); !slices.Equal(got, []string{"1", "2", "3", "4"}) {
+			t.Errorf("applied %v", got)
 		}
 		box.Close(t.Context())
 	})

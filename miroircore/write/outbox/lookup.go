@@ -226,12 +226,11 @@ func (n *Node) findStrays() {
 	n.strays = slices.DeleteFunc(n.strays, func(o stray) bool {
 		return o.queue == s.queue && o.firstOp == s.firstOp && o.number == s.number
 	})
-	s.queue.diverged = s.queue.diverged || outOfOrder
 	n.mutex.Unlock()
 	if outOfOrder {
 		n.opts.Logger.Error("a repeated request ran behind a later one: the index has to be resynchronised on the node",
 			"node", n.opts.Node, "index", s.queue.index, "op", s.firstOp)
-		n.opts.Events.Changed(n.opts.Node, s.queue.index)
+		n.opts.Events.Diverged(n.opts.Node, s.queue.index)
 	}
 }
 
@@ -254,23 +253,4 @@ func (s stray) judge(tasks []meili.Task) (found, outOfOrder bool) {
 		}
 	}
 	return false, false
-}
-
-// Diverged reports whether the index on the node has to be made anew because a
-// duplicate ran out of order there.
-func (n *Node) Diverged(index string) bool {
-	n.mutex.Lock()
-	defer n.mutex.Unlock()
-	q := n.queues[index]
-	return q != nil && q.diverged
-}
-
-// Resynchronised takes the index on the node back into use.
-func (n *Node) Resynchronised(index string) {
-	n.mutex.Lock()
-	if q := n.queues[index]; q != nil {
-		q.diverged = false
-	}
-	n.mutex.Unlock()
-	n.opts.Events.Changed(n.opts.Node, index)
 }

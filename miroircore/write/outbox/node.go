@@ -34,6 +34,9 @@ type Options struct {
 	// 1 MiB and 1,000 if zero.
 	MaxJoinBytes int64
 	MaxJoinSteps int
+	// MaxRefusals is how often the node may refuse what another copy could do
+	// before it is left behind; 20 if zero.
+	MaxRefusals int
 	// Report is told of each answered or failed request; it may be nil.
 	Report func(node string, err error)
 }
@@ -75,6 +78,9 @@ func New(opts Options) *Node {
 	}
 	if opts.MaxJoinBytes == 0 {
 		opts.MaxJoinBytes = 1 << 20
+	}
+	if opts.MaxRefusals == 0 {
+		opts.MaxRefusals = 20
 	}
 	if opts.MaxSteps == 0 {
 		opts.MaxSteps = 500_000
@@ -202,12 +208,21 @@ func (n *Node) Settle(index string, s *Step, accepted bool) {
 		if it.step != s || it.state != refused {
 			continue
 		}
-		if accepted {
+		it.refusals++
+		switch {
+		case accepted:
 			it.state = succeeded
 			q.trim()
-		} else {
+		case it.refusals < n.opts.MaxRefusals:
 			q.fail(it, true)
+		default:
+			n.opts.Logger.Error("the node refuses what another copy could do: the index has to be resynchronised there",
+				"node", n.opts.Node, "index", index, "op", s.Op)
+			it.state = succeeded
+			q.trim()
+			q.tellEnded([]*item{it}, Outcome{Lost: true})
 		}
+		break
 	}
 	n.cond.Broadcast()
 }
@@ -235,7 +250,7 @@ func (n *Node) InOrder(index string) bool {
 		return false
 	}
 	q := n.queues[index]
-	return q == nil || q.rewind == nil && q.careful == nil && !q.trouble && !q.diverged
+	return q == nil || q.rewind == nil && q.careful == nil && !q.trouble
 }
 
 // State describes the node for the operator.

@@ -19,10 +19,11 @@ const (
 
 // item is a step on its way.
 type item struct {
-	step    *Step
-	state   itemState
-	attempt int
-	done    bool // its end was told
+	step     *Step
+	refusals int // how often it was refused though another copy could do it
+	state    itemState
+	attempt  int
+	done     bool // its end was told
 }
 
 // delivery is one task of the node, made by one or more items.
@@ -35,19 +36,18 @@ type delivery struct {
 // queue holds the items of one index in order. All fields are guarded by the
 // node's mutex.
 type queue struct {
-	node     *Node
-	index    string
-	items    []*item
-	running  bool
-	sending  bool
-	unsure   bool  // some item may have been sent without being noted
-	base     *Mark // the newest task known before the first unsure send
-	rewind   *item // wait for the enqueued ones, then send again from here on
-	until    *item // the last of those that failed together
-	careful  *item // send one by one until this one is past
-	trouble  bool  // the node cannot do the item at the head
-	diverged bool  // a duplicate ran out of order
-	backOff  time.Duration
+	node    *Node
+	index   string
+	items   []*item
+	running bool
+	sending bool
+	unsure  bool  // some item may have been sent without being noted
+	base    *Mark // the newest task known before the first unsure send
+	rewind  *item // wait for the enqueued ones, then send again from here on
+	until   *item // the last of those that failed together
+	careful *item // send one by one until this one is past
+	trouble bool  // the node cannot do the item at the head
+	backOff time.Duration
 }
 
 func (q *queue) trim() {
@@ -98,6 +98,9 @@ func (q *queue) run() {
 			n.cond.Wait()
 			continue
 		}
+		if q.absorb() {
+			continue
+		}
 		if q.rewind != nil {
 			q.startAgain()
 			continue
@@ -113,6 +116,35 @@ func (q *queue) run() {
 		}
 		q.send(group)
 	}
+}
+
+// absorb ends everything before the step that removes the index, once the node
+// has none of it in its queue. To send it again behind the removal would make
+// an index anew that has neither settings nor a future.
+func (q *queue) absorb() bool {
+	last := len(q.items) - 1
+	if last < 1 || !q.items[last].step.Last {
+		return false
+	}
+	before, removal := q.items[:last], q.items[last]
+	if slices.ContainsFunc(before, func(it *item) bool { return it.state == enqueued }) {
+		return false
+	}
+	told := slices.DeleteFunc(slices.Clone(before), func(it *item) bool { return it.done })
+	if removal.state == succeeded && !removal.done {
+		told = append(told, removal)
+	}
+	for _, it := range before {
+		it.state = succeeded
+	}
+	q.rewind, q.until, q.careful = nil, nil, nil
+	if removal.state == refused {
+		removal.state = waiting
+		removal.attempt++
+	}
+	q.trim()
+	q.tellEnded(told, Outcome{})
+	return true
 }
 
 // startAgain puts everything from the failed item on back to waiting once the
@@ -151,6 +183,9 @@ func (q *queue) next() []*item {
 	it := q.items[first]
 	open := func(other *item) bool { return other.state != succeeded }
 	before := q.items[:first]
+	if it.step.Settings && slices.ContainsFunc(before, func(b *item) bool { return b.step.Filtered && open(b) }) {
+		return nil
+	}
 	if (it.step.Alone || q.careful != nil) && slices.ContainsFunc(before, open) {
 		return nil
 	}
@@ -270,7 +305,11 @@ func (q *queue) adopt(group []*item, mark Mark) {
 		it.state = enqueued
 	}
 	n.seen(mark)
-	n.pending[mark.UID] = &delivery{queue: q, items: group, mark: mark}
+	if d := n.pending[mark.UID]; d != nil { // taken up one by one after a restart
+		d.items = append(d.items, group...)
+	} else {
+		n.pending[mark.UID] = &delivery{queue: q, items: group, mark: mark}
+	}
 	n.watch()
 }
 

@@ -31,6 +31,15 @@ type Step struct {
 	// Alone says that the step is sent when everything before it has ended on
 	// the node, with nothing behind it.
 	Alone bool
+	// Filtered says that the settings decide whether the step can be done, and
+	// Settings that it changes them: it waits for the former to end, since they
+	// could not be sent again behind it.
+	Filtered, Settings bool
+	// Last says that the step removes the index: what was before it and has not
+	// been done is not needed any more, and nothing comes behind it. Its
+	// operation must not be given to the outbox before all before it have an
+	// outcome.
+	Last bool
 	// Accept, if not nil, says which refusals mean that the step was done
 	// before.
 	Accept func(*meili.Error) bool
@@ -64,7 +73,8 @@ var ErrLost = errors.New("the body is lost")
 type Outcome struct {
 	// Error is nil for success, else what the node refuses the operation with.
 	Error *meili.Error
-	// Lost says that the step's body is lost and the node was not sent it before.
+	// Lost says that the node cannot get the step: its body is lost, or the node
+	// refuses again and again what another copy could do.
 	Lost bool
 	// Gone says that the step will never get to the node: what is said of the
 	// node's copies is void until they are made anew.
@@ -81,6 +91,9 @@ type Events interface {
 	// Ended tells that the step ended. After a refusal the outbox waits for
 	// Settle.
 	Ended(node, index string, s *Step, o Outcome)
+	// Diverged tells that a duplicate ran out of order: what the node has of the
+	// index has to be made anew.
+	Diverged(node, index string)
 	// Changed tells that InOrder may answer otherwise than before.
 	Changed(node, index string)
 }
