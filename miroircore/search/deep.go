@@ -23,12 +23,12 @@ const deepPage = 600
 // formatted or measured for the query has to come with the hit.
 func (r *Reader) deep(p *prepared) bool {
 	m := &p.merge
-	if p.to <= deepPage/8 || p.federated || p.geo || p.semantic() || p.ix.PrimaryKey == "" || strings.Contains(p.ix.PrimaryKey, ".") ||
+	if p.depth() <= deepPage/8 || p.federated || p.geo || p.semantic() || p.ix.PrimaryKey == "" || strings.Contains(p.ix.PrimaryKey, ".") ||
 		m.RetrieveVectors || m.ShowMatchesPosition || len(m.AttributesToHighlight) > 0 || len(m.AttributesToCrop) > 0 {
 		return false
 	}
 	legs := len(r.layout(p.ix).Cover(plan.Want{Readable: func(id string) bool { return r.o.Readable(id, p.ix.Physical) }}).Legs)
-	return legs > 1 && legs*p.to > deepPage && 2*(p.to-p.from) < legs*p.to
+	return legs > 1 && legs*p.depth() > deepPage && 2*(p.to-p.from) < legs*p.depth()
 }
 
 // inTwo runs a deep search in two phases. It gives nil where a document changed

@@ -30,6 +30,7 @@ type prepared struct {
 	distinct  string
 	geo       bool
 	federated bool // the hits are merged with those of other queries
+	order     ordering
 
 	pass, merge         request.Search // what a node that has all is asked, and one that has a part
 	passWant, mergeWant hit.Want

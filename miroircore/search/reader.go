@@ -15,6 +15,7 @@ import (
 	"github.com/miroir-gateway/miroir/miroircore/index"
 	"github.com/miroir-gateway/miroir/miroircore/meili"
 	"github.com/miroir-gateway/miroir/miroircore/meili/node"
+	"github.com/miroir-gateway/miroir/miroircore/search/merge"
 	"github.com/miroir-gateway/miroir/miroircore/search/plan"
 )
 
@@ -55,7 +56,9 @@ type Options struct {
 	// MaxAnswer is the largest answer of a node in bytes. Default 256 MiB.
 	MaxAnswer int64
 	// Policy chooses between copies. Default adaptive.
-	Policy  plan.Policy
+	Policy plan.Policy
+	// Merger puts the hits of several nodes in one order. Default merge.Details.
+	Merger  merge.Merger
 	Now     func() time.Time
 	Metrics Metrics
 }
@@ -79,9 +82,6 @@ func (o Options) withDefaults() Options {
 	if o.Features == nil {
 		o.Features = func() meili.Features { return meili.Features{} }
 	}
-	if o.Policy == nil {
-		o.Policy = plan.NewAdaptive(o.Now)
-	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -102,6 +102,11 @@ type Tuning struct {
 	FailoverAfter time.Duration
 	NoHedge       bool
 	HedgeBudget   float64
+	// Policy chooses between copies. One that is an Heir takes over what the one
+	// before it has learned. Default adaptive.
+	Policy plan.Policy
+	// Merger puts the hits of several nodes in one order. Default merge.Details.
+	Merger merge.Merger
 }
 
 // Reader answers reads. It is safe for concurrent use and starts no goroutine
@@ -121,7 +126,7 @@ type Reader struct {
 func New(o Options) *Reader {
 	o = o.withDefaults()
 	r := &Reader{o: o, breaker: newBreaker(o.Now), hedge: newHedge(), layouts: make(map[string]layout)}
-	r.Tune(Tuning{o.FailoverAfter, o.NoHedge, o.HedgeBudget})
+	r.Tune(Tuning{o.FailoverAfter, o.NoHedge, o.HedgeBudget, o.Policy, o.Merger})
 	return r
 }
 
@@ -132,6 +137,17 @@ func (r *Reader) Tune(t Tuning) {
 	}
 	if t.HedgeBudget <= 0 {
 		t.HedgeBudget = 0.05
+	}
+	if t.Merger == nil {
+		t.Merger = merge.Details{}
+	}
+	if t.Policy == nil {
+		t.Policy = plan.NewAdaptive(r.o.Now)
+	}
+	if before := r.tuning.Load(); before != nil {
+		if heir, ok := t.Policy.(plan.Heir); ok {
+			heir.Inherit(before.Policy)
+		}
 	}
 	r.tuning.Store(&t)
 }

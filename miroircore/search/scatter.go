@@ -140,7 +140,7 @@ func (s *scatter) cover(shards plan.Set, tried []string) plan.Plan {
 	}
 	want := plan.Want{Shards: shards, Readable: func(id string) bool { return readable(id) && s.r.breaker.allows(id) }}
 	if !s.q.sticky {
-		want.Rank = s.r.o.Policy.Rank
+		want.Rank = s.tuning.Policy.Rank
 	}
 	if s.r.o.Surplus != nil {
 		want.Surplus = func(id string) bool { return s.r.o.Surplus(id, physical) }
@@ -322,7 +322,7 @@ func (s *scatter) ask(ctx context.Context, leg plan.Leg, whole bool) (part, erro
 		body = node.JSON(s.q.body(leg, whole))
 	}
 	start := r.o.Now()
-	r.o.Policy.Begin(leg.Node)
+	s.tuning.Policy.Begin(leg.Node)
 	resp, err := client.Call(ctx, s.q.method, s.q.path, body, r.o.MaxAnswer)
 	p := part{leg: leg, whole: whole}
 	if err == nil {
@@ -333,17 +333,17 @@ func (s *scatter) ask(ctx context.Context, leg plan.Leg, whole bool) (part, erro
 	_, refused := errors.AsType[*refusal](err)
 	switch {
 	case err == nil || refused:
-		r.o.Policy.End(leg.Node, took, false)
+		s.tuning.Policy.End(leg.Node, took, false)
 		r.breaker.success(leg.Node)
 		r.hedge.observe(took)
 		r.o.Metrics.Leg(leg.Node, map[bool]string{false: "ok", true: "refused"}[refused], took)
 	case ctx.Err() != nil && node.KindOf(err) == node.KindCanceled:
 		// Given up because another was faster, or the client left: slow at
 		// worst, and it did take as long as that.
-		r.o.Policy.End(leg.Node, took, false)
+		s.tuning.Policy.End(leg.Node, took, false)
 		r.o.Metrics.Leg(leg.Node, "canceled", took)
 	default:
-		r.o.Policy.End(leg.Node, took, true)
+		s.tuning.Policy.End(leg.Node, took, true)
 		if !errors.Is(err, errAbsent) {
 			r.breaker.failure(leg.Node)
 		}

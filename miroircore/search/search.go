@@ -49,6 +49,7 @@ func (r *Reader) answer(ctx context.Context, call Call, p *prepared) (*Answer, *
 
 // run runs a prepared search.
 func (r *Reader) run(ctx context.Context, call Call, p *prepared) (*result, *meili.Error) {
+	r.chooseOrder(ctx, call, p)
 	if p.semantic() && (p.federated || !r.wholeNode(p.ix)) {
 		return r.semantic(ctx, call, p)
 	}
@@ -59,6 +60,9 @@ func (r *Reader) run(ctx context.Context, call Call, p *prepared) (*result, *mei
 		if out, err := r.inTwo(ctx, call, p); out != nil || err != nil {
 			return out, err
 		}
+	}
+	if p.order.needs.Alone {
+		return r.collect(ctx, call, p)
 	}
 	g, err := r.gather(ctx, call, p.question())
 	if err != nil {
@@ -124,7 +128,7 @@ func (r *Reader) wholeNode(ix *index.Index) bool {
 // question is what nodes are asked for the search.
 func (p *prepared) question() *question {
 	return &question{
-		ix: p.ix, method: http.MethodPost, path: "/indexes/" + p.ix.Physical + "/search",
+		ix: p.ix, method: http.MethodPost, path: "/indexes/" + p.ix.Physical + "/search", sticky: p.order.needs.SameCopies,
 		body: func(leg plan.Leg, whole bool) []byte {
 			if whole {
 				return p.body(&p.pass, leg)
@@ -176,7 +180,7 @@ func (o *result) merged() *meili.Error {
 	answers := o.g.answers()
 	w := o.p.mergeWindow()
 	var repeated int
-	o.hits, repeated = merge.Page(make([]*hit.Hit, 0, max(w.To-w.From, 0)), answers, w)
+	o.hits, repeated = o.p.order.page(make([]*hit.Hit, 0, max(w.To-w.From, 0)), answers, w)
 	semantic := false
 	for _, a := range answers {
 		o.total += max(a.Total, 0)

@@ -117,7 +117,7 @@ func (r *Reader) collect(ctx context.Context, call Call, p *prepared) (*result, 
 // there is one alone.
 func (p *prepared) mergeQuestion() *question {
 	return &question{
-		ix: p.ix, method: http.MethodPost, path: "/indexes/" + p.ix.Physical + "/search",
+		ix: p.ix, method: http.MethodPost, path: "/indexes/" + p.ix.Physical + "/search", sticky: p.order.needs.SameCopies,
 		body: func(leg plan.Leg, _ bool) []byte { return p.body(&p.merge, leg) },
 		read: func(body []byte, _ bool) (*hit.Answer, error) { return hit.Scan(body, &p.mergeWant) },
 	}
@@ -154,13 +154,13 @@ func (r *Reader) hybrid(ctx context.Context, call Call, p *prepared, ratio float
 		return nil, err
 	}
 	share := float64(1 - ratio)
-	if failure != nil || enough(byWords.hits, p.to, share) {
+	if _, fuses := p.order.merger.(merge.Fuser); failure != nil || !fuses && enough(byWords.hits, p.to, share) {
 		releaseAll(byMeaning)
 		byWords.p, byWords.vector, byWords.semantic = p, vector, 0
 		byWords.hits = byWords.hits[min(p.from, len(byWords.hits)):]
 		return byWords, nil
 	}
-	chosen, _ := merge.Federated([]merge.List{
+	chosen := p.order.fuse([]merge.List{
 		{Hits: byMeaning.hits, Weight: float64(ratio), Position: 0},
 		{Hits: byWords.hits, Weight: share, Position: 1},
 	}, p.mergeWindow())
