@@ -1,0 +1,268 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/miroir-gateway/miroir/miroircore/hidden"
+)
+
+// verdict is what the replicas look like in the end.
+type verdict struct {
+	documents, replicas, right  int
+	lost, resurrected, diverged int
+	tasks                       int
+}
+
+// settle waits until nothing is under way any more.
+func (w *workload) settle(ctx context.Context) {
+	started := time.Now()
+	for {
+		open := w.open(ctx)
+		if len(open) == 0 {
+			break
+		}
+		if time.Since(started) > w.opts.quiet {
+			w.record.violate("not in order %s after everything was healed: %s", w.opts.quiet, strings.Join(open, "; "))
+			break
+		}
+		if !sleep(ctx, 100*time.Millisecond) {
+			break
+		}
+	}
+	w.quietAfter = time.Since(started)
+	w.cancel()
+	w.watched.Wait()
+}
+
+// open lists what is not in order.
+func (w *workload) open(ctx context.Context) (list []string) {
+	var page taskPage
+	if err := w.ask.ask(ctx, "GET", "/tasks?statuses=enqueued,processing&limit=1", nil).into(&page); err != nil {
+		return []string{"tasks: " + err.Error()}
+	} else if page.Total > 0 {
+		list = append(list, fmt.Sprintf("%d tasks have not ended, the newest is %d", page.Total, page.Results[0].UID))
+	}
+	var fleet struct {
+		Results []struct {
+			ID, Status string
+			Outbox     int
+		}
+	}
+	if err := w.ask.ask(ctx, "GET", "/_miroir/nodes", nil).into(&fleet); err != nil {
+		return append(list, "nodes: "+err.Error())
+	}
+	for _, n := range fleet.Results {
+		if n.Status != "up" || n.Outbox > 0 {
+			list = append(list, fmt.Sprintf("%s is %s, %d operations wait for it", n.ID, n.Status, n.Outbox))
+		}
+	}
+	for _, n := range w.fleet.nodes {
+		if err := n.direct.ask(ctx, "GET", "/tasks?statuses=enqueued,processing&limit=1", nil).into(&page); err != nil {
+			list = append(list, n.id+": "+err.Error())
+		} else if page.Total > 0 {
+			list = append(list, fmt.Sprintf("%s still has %d tasks", n.id, page.Total))
+		}
+	}
+	shards, err := w.shards(ctx)
+	if err != nil {
+		return append(list, err.Error())
+	}
+	unread := make(map[string]int)
+	for _, s := range shards {
+		for _, replicas := range s.Replicas {
+			for _, id := range replicas {
+				if !slices.Contains(s.Readable, id) {
+					unread[s.Index+" on "+id]++
+				}
+			}
+		}
+	}
+	for _, place := range slices.Sorted(maps.Keys(unread)) {
+		list = append(list, fmt.Sprintf("%d shards of %s are not read", unread[place], place))
+	}
+	return list
+}
+
+type shardReport struct {
+	Index    string
+	Shard    int
+	Replicas map[string][]string
+	Readable []string
+}
+
+func (w *workload) shards(ctx context.Context) ([]shardReport, error) {
+	var all struct{ Results []shardReport }
+	err := w.ask.ask(ctx, "GET", "/_miroir/shards", nil).into(&all)
+	return all.Results, err
+}
+
+// check compares everything with the model.
+func (w *workload) check(ctx context.Context) {
+	want := make(map[string]document)
+	ever := make(map[string]bool)
+	for _, c := range w.writers {
+		maps.Copy(want, c.docs)
+		maps.Copy(ever, c.ever)
+	}
+	for _, k := range w.keepers {
+		maps.Copy(want, k.docs)
+	}
+	w.checkIndex(ctx, index, want, ever)
+	if w.cycler.exists {
+		w.checkIndex(ctx, cycle, w.cycler.docs, w.cycler.ever)
+	}
+	w.checkIndexes(ctx)
+	w.checkSettings(ctx)
+	w.checkTasks(ctx)
+}
+
+// copyOf is what one node holds of an index.
+type copyOf struct {
+	docs   map[string]document
+	shards map[int][]string // the ids in each shard
+}
+
+// checkIndex reads an index on every node and holds each replica of each shard
+// to the model.
+func (w *workload) checkIndex(ctx context.Context, uid string, want map[string]document, ever map[string]bool) {
+	copies := make(map[string]*copyOf)
+	for _, n := range w.fleet.nodes {
+		physical, err := n.physical(ctx, uid)
+		if err == nil {
+			copies[n.id], err = n.read(ctx, physical)
+		}
+		if err != nil {
+			w.record.violate("index %s on %s cannot be read: %s", uid, n.id, err)
+			return
+		}
+	}
+	shards, err := w.shards(ctx)
+	if err != nil {
+		w.record.violate("%s", err)
+		return
+	}
+	holders := make(map[int][]string)
+	for _, s := range shards {
+		if s.Index != uid {
+			continue
+		}
+		for _, group := range slices.Sorted(maps.Keys(s.Replicas)) {
+			holders[s.Shard] = append(holders[s.Shard], s.Replicas[group]...)
+		}
+	}
+	all := maps.Clone(want)
+	for _, c := range copies {
+		maps.Copy(all, c.docs)
+	}
+	for _, id := range slices.Sorted(maps.Keys(all)) {
+		w.checkDocument(uid, id, want[id], ever[id], copies, holders)
+	}
+	w.verdict.documents += len(want)
+	w.checkDigests(copies, holders, want)
+	w.checkThrough(ctx, uid, want)
+}
+
+// checkDocument looks at one document on all nodes.
+func (w *workload) checkDocument(uid, id string, want document, ever bool, copies map[string]*copyOf, holders map[int][]string) {
+	shard := -1
+	for _, c := range copies {
+		if d := c.docs[id]; d != nil {
+			shard = shardOf(d)
+		}
+	}
+	states := make(map[string]bool)
+	var words []string
+	missing, differs := false, false
+	for _, n := range w.fleet.nodes {
+		d := copies[n.id].docs[id]
+		holds := shard < 0 || slices.Contains(holders[shard], n.id)
+		if !holds {
+			if d != nil {
+				w.record.violate("%s: %s lies on %s, which does not hold shard %d", uid, id, n.id, shard)
+			}
+			continue
+		}
+		states[full(d)] = true
+		words = append(words, n.id+" has "+full(d))
+		missing = missing || d == nil
+		differs = differs || canonical(d) != canonical(want)
+	}
+	if len(states) > 1 {
+		w.verdict.diverged++
+	}
+	switch {
+	case want == nil && ever:
+		w.verdict.resurrected++
+		w.record.violate("%s: %s was deleted and is back: %s", uid, id, strings.Join(words, ", "))
+	case want == nil:
+		w.record.violate("%s: %s was never written: %s", uid, id, strings.Join(words, ", "))
+	case missing || differs:
+		w.verdict.lost++
+		w.record.violate("%s: %s should be %s, but %s", uid, id, canonical(want), strings.Join(words, ", "))
+	case len(states) > 1:
+		w.record.violate("%s: the replicas of %s differ: %s", uid, id, strings.Join(words, ", "))
+	}
+}
+
+// checkDigests counts the replicas of shards whose digest is the model's.
+func (w *workload) checkDigests(copies map[string]*copyOf, holders map[int][]string, want map[string]document) {
+	for shard, nodes := range holders {
+		belong := make(map[string]bool)
+		for _, id := range nodes {
+			for _, doc := range copies[id].shards[shard] {
+				belong[doc] = true
+			}
+		}
+		model := digest(want, maps.Keys(belong))
+		for _, id := range nodes {
+			w.verdict.replicas++
+			if digest(copies[id].docs, slices.Values(copies[id].shards[shard])) == model {
+				w.verdict.right++
+			}
+		}
+	}
+}
+
+func digest(docs map[string]document, ids func(func(string) bool)) [32]byte {
+	var b strings.Builder
+	for _, id := range slices.Sorted(ids) {
+		fmt.Fprintf(&b, "%s\x00%s\n", id, canonical(docs[id]))
+	}
+	return sha256.Sum256([]byte(b.String()))
+}
+
+// visible is a document without its hidden fields.
+func visible(d document) document {
+	d = maps.Clone(d)
+	maps.DeleteFunc(d, func(name string, _ any) bool { return strings.HasPrefix(name, hidden.Prefix) })
+	return d
+}
+
+// full is the text of a document with its version, by which replicas have to
+// agree as well.
+func full(d document) string {
+	if d == nil {
+		return "nothing"
+	}
+	text, _ := d[hidden.VersionField].(string)
+	version, err := hidden.Value(text)
+	if err != nil {
+		return canonical(d) + " without a version"
+	}
+	return fmt.Sprintf("%s of operation %d/%d", canonical(d), version>>hidden.PositionBits, version&(1<<hidden.PositionBits-1))
+}
+
+func shardOf(d document) int {
+	text, _ := d[hidden.ShardField].(string)
+	shard, err := hidden.Value(text)
+	if err != nil {
+		return -1
+	}
+	return int(shard)
+}

@@ -1,0 +1,234 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+const (
+	masterKey = "masterKeyOfTheFaultTests"
+	nodeKey   = "theKeyThatNodesAreSpokenToWith"
+)
+
+// shape is the form of a fleet.
+type shape struct {
+	name   string
+	groups []int // nodes of each
+	copies int   // inside a group
+}
+
+var shapes = []shape{
+	{name: "copies", groups: []int{3}, copies: 3},
+	{name: "groups", groups: []int{2, 2}, copies: 1},
+}
+
+func shapeOf(name string) (shape, error) {
+	for _, s := range shapes {
+		if s.name == name {
+			return s, nil
+		}
+	}
+	return shape{}, fmt.Errorf("unknown shape %q: copies or groups", name)
+}
+
+// node is one Meilisearch behind its proxy.
+type node struct {
+	*process
+	id    string
+	group int
+	proxy *proxy
+	// direct asks the node itself, past its proxy.
+	direct *asker
+}
+
+// fleet is a gateway with its nodes, each a process of its own.
+type fleet struct {
+	nodes   []*node
+	gateway *process
+	shape   shape
+	dir     string
+	keep    bool
+
+	mutex sync.Mutex
+	away  int       // the gateway's restarts that have begun
+	back  time.Time // when it was last ready
+	down  bool
+}
+
+func startFleet(ctx context.Context, o options) (_ *fleet, err error) {
+	f := &fleet{shape: o.shape, keep: o.keep}
+	if f.dir, err = os.MkdirTemp("", "miroir-faults-"); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			f.stop()
+		}
+	}()
+	binary, double := o.gateway, o.double
+	if binary == "" {
+		if binary, err = build(ctx, f.dir, "miroir", "caddymodule/cmd/miroir"); err != nil {
+			return nil, err
+		}
+	}
+	if o.node == "" && double == "" {
+		if double, err = build(ctx, f.dir, "minimeili", "test/minimeili/cmd/minimeili"); err != nil {
+			return nil, err
+		}
+	}
+	for group, size := range o.shape.groups {
+		for i := range size {
+			if err := f.addNode(fmt.Sprintf("g%dn%d", group+1, i+1), group, o.node, double); err != nil {
+				return nil, err
+			}
+		}
+	}
+	for _, n := range f.nodes {
+		if err := n.await(ctx, "/health", 30*time.Second); err != nil {
+			return nil, err
+		}
+	}
+	if err := f.makeGateway(binary); err != nil {
+		return nil, err
+	}
+	if err := f.gateway.start(); err != nil {
+		return nil, err
+	}
+	return f, f.gateway.await(ctx, "/_miroir/ready", 30*time.Second)
+}
+
+func (f *fleet) addNode(id string, group int, real, double string) error {
+	address, err := freeAddress()
+	if err != nil {
+		return err
+	}
+	dir := filepath.Join(f.dir, id)
+	p := &process{name: id, dir: dir, url: "http://" + address}
+	p.args = []string{"--db-path", filepath.Join(dir, "db"), "--http-addr", address, "--master-key", nodeKey,
+		"--dump-dir", filepath.Join(dir, "dumps"), "--snapshot-dir", filepath.Join(dir, "snapshots"), "--log-level", "WARN", "--no-analytics"}
+	if p.binary = real; real == "" {
+		p.binary = double
+	}
+	if p.binary, err = filepath.Abs(p.binary); err != nil {
+		return err
+	}
+	through, err := startProxy(address)
+	if err != nil {
+		return err
+	}
+	f.nodes = append(f.nodes, &node{process: p, id: id, group: group, proxy: through, direct: newAsker(p.url, nodeKey)})
+	return p.start()
+}
+
+func (f *fleet) makeGateway(binary string) (err error) {
+	var admin, site string
+	if admin, err = freeAddress(); err != nil {
+		return err
+	}
+	if site, err = freeAddress(); err != nil {
+		return err
+	}
+	dir := filepath.Join(f.dir, "gateway")
+	var b strings.Builder
+	fmt.Fprintf(&b, "{\n\tadmin %s\n\tauto_https off\n\tpersist_config off\n\tlog {\n\t\tlevel INFO\n\t}\n\tmiroir {\n", admin)
+	fmt.Fprintf(&b, "\t\tmaster_key %s\n\t\tnode_key %s\n\t\tstate %s\n", masterKey, nodeKey, filepath.Join(dir, "state.db"))
+	for group := range f.shape.groups {
+		fmt.Fprintf(&b, "\t\tgroup g%d {\n", group+1)
+		for _, n := range f.nodes {
+			if n.group == group {
+				fmt.Fprintf(&b, "\t\t\tnode %s http://%s\n", n.id, n.proxy.address)
+			}
+		}
+		b.WriteString("\t\t}\n")
+	}
+	// A search that would leave a shard out fails, and is counted.
+	fmt.Fprintf(&b, "\t\treplication %d\n\t\tunavailable error\n\t\thealth_interval 1s\n\t}\n}\nhttp://%s {\n\tmiroir\n}\n", f.shape.copies, site)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	file := filepath.Join(dir, "Caddyfile")
+	if err := os.WriteFile(file, []byte(b.String()), 0o600); err != nil {
+		return err
+	}
+	if binary, err = filepath.Abs(binary); err != nil {
+		return err
+	}
+	f.gateway = &process{name: "gateway", binary: binary, dir: dir, url: "http://" + site,
+		args: []string{"run", "--config", file, "--adapter", "caddyfile"},
+		env:  []string{"XDG_DATA_HOME=" + dir, "XDG_CONFIG_HOME=" + dir}}
+	return nil
+}
+
+// restartGateway kills the gateway and starts it again after a while. It gives
+// how long it took from its start until it was ready.
+func (f *fleet) restartGateway(ctx context.Context, after time.Duration) (time.Duration, error) {
+	f.mutex.Lock()
+	f.away++
+	f.down = true
+	f.mutex.Unlock()
+	f.gateway.kill()
+	if !sleep(ctx, after) {
+		return 0, context.Cause(ctx)
+	}
+	started := time.Now()
+	if err := f.gateway.start(); err != nil {
+		return 0, err
+	}
+	err := f.gateway.await(ctx, "/_miroir/ready", 30*time.Second)
+	f.mutex.Lock()
+	f.down, f.back = false, time.Now()
+	f.mutex.Unlock()
+	return time.Since(started), err
+}
+
+// presence tells how often the gateway was taken away so far, and whether it
+// is away now. A request during which either changes may fail.
+func (f *fleet) presence() (times int, down bool) {
+	f.mutex.Lock()
+	defer f.mutex.Unlock()
+	return f.away, f.down
+}
+
+// heal ends every fault there may be.
+func (f *fleet) heal(ctx context.Context) error {
+	var errs []error
+	for _, n := range f.nodes {
+		errs = append(errs, n.proxy.set(pass))
+		if n.died() {
+			errs = append(errs, fmt.Errorf("%s ended by itself: see %s", n.name, n.logFile()), n.start())
+		} else {
+			errs = append(errs, n.signal(syscall.SIGCONT))
+		}
+	}
+	for _, n := range f.nodes {
+		errs = append(errs, n.await(ctx, "/health", 30*time.Second))
+	}
+	if f.gateway.died() {
+		errs = append(errs, fmt.Errorf("the gateway ended by itself: see %s", f.gateway.logFile()), f.gateway.start())
+	}
+	return errors.Join(append(errs, f.gateway.await(ctx, "/_miroir/ready", 30*time.Second))...)
+}
+
+// stop ends all processes and removes their data.
+func (f *fleet) stop() {
+	if f.gateway != nil && f.gateway.command != nil {
+		f.gateway.kill()
+	}
+	for _, n := range f.nodes {
+		n.kill()
+		n.proxy.close()
+		n.direct.close()
+	}
+	if f.keep {
+		fmt.Println("kept:", f.dir)
+		return
+	}
+	_ = os.RemoveAll(f.dir) // it lies in the system's folder for such things
+}

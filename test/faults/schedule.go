@@ -1,0 +1,177 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// The kinds of faults.
+const (
+	killNode    = "kill -9 of a node"
+	stopNode    = "SIGSTOP of a node"
+	slowNode    = "slow connections"
+	cutNode     = "cut connections"
+	refuseNode  = "refused connections"
+	hangNode    = "silent connections"
+	muteNode    = "answers cut off"
+	killGateway = "kill -9 of the gateway"
+	killBoth    = "kill -9 of the gateway, a node in trouble"
+	twoNodes    = "two nodes in trouble"
+)
+
+var nodeFaults = []string{killNode, stopNode, slowNode, cutNode, refuseNode, hangNode, muteNode}
+
+// names are what the command line calls the kinds.
+var names = map[string]string{"kill": killNode, "stop": stopNode, "slow": slowNode, "cut": cutNode, "refuse": refuseNode,
+	"hang": hangNode, "mute": muteNode, "gateway": killGateway, "both": killBoth, "two": twoNodes}
+
+func kindsOf(list string) ([]string, error) {
+	if list == "" {
+		return append(slices.Clone(nodeFaults), killGateway, killBoth, twoNodes), nil
+	}
+	var kinds []string
+	for name := range strings.SplitSeq(list, ",") {
+		kind, ok := names[strings.TrimSpace(name)]
+		if !ok {
+			return nil, fmt.Errorf("unknown kind of fault %q", name)
+		}
+		kinds = append(kinds, kind)
+	}
+	return kinds, nil
+}
+
+// schedule makes faults, one after the other. The kinds come like cards of a
+// shuffled deck, so that a short run has all of them as well.
+type schedule struct {
+	fleet  *fleet
+	record *record
+	rng    *rand.Rand
+	kinds  []string
+	deck   []string
+	long   bool // some faults last longer than a request may
+	log    func(format string, args ...any)
+
+	done     map[string]int
+	readyIn  time.Duration // the longest start of the gateway
+	awayFor  time.Duration // the longest time that it was kept away
+	problems []string
+}
+
+func newSchedule(w *workload) *schedule {
+	return &schedule{fleet: w.fleet, record: w.record, rng: seeded(w.opts.seed, 1), kinds: w.opts.kinds, long: w.opts.length >= 45*time.Second,
+		log: w.opts.log, done: make(map[string]int)}
+}
+
+func (s *schedule) run(ctx context.Context, length time.Duration) {
+	for end := time.Now().Add(length); ; {
+		if !sleep(ctx, time.Duration(200+s.rng.IntN(1500))*time.Millisecond) || time.Now().After(end) {
+			return
+		}
+		if err := s.next(ctx); err != nil && ctx.Err() == nil {
+			s.record.violate("%s", err)
+		}
+	}
+}
+
+func (s *schedule) next(ctx context.Context) error {
+	if len(s.deck) == 0 {
+		s.deck = slices.Clone(s.kinds)
+		s.rng.Shuffle(len(s.deck), func(i, j int) { s.deck[i], s.deck[j] = s.deck[j], s.deck[i] })
+	}
+	kind := s.deck[0]
+	s.deck = s.deck[1:]
+	s.done[kind]++
+	length := time.Duration(300+s.rng.IntN(2700)) * time.Millisecond
+	if s.long && s.rng.IntN(10) == 0 {
+		length += 10 * time.Second
+	}
+	one := s.fleet.nodes[s.rng.IntN(len(s.fleet.nodes))]
+	other := s.partner(one)
+	plain := func() string { return nodeFaults[s.rng.IntN(len(nodeFaults))] }
+	switch kind {
+	case killGateway:
+		return s.gateway(ctx, length)
+	case killBoth:
+		return s.during(ctx, one, plain(), func() error { return s.gateway(ctx, length) })
+	case twoNodes:
+		defer s.withoutQuorum()()
+		return s.during(ctx, one, plain(), func() error {
+			sleep(ctx, time.Duration(s.rng.IntN(500))*time.Millisecond)
+			return s.during(ctx, other, plain(), func() error { sleep(ctx, length); return nil })
+		})
+	}
+	return s.during(ctx, one, kind, func() error { sleep(ctx, length); return nil })
+}
+
+// partner is a node that may be in trouble together with another one: a copy of
+// everything is left.
+func (s *schedule) partner(n *node) *node {
+	var list []*node
+	for _, other := range s.fleet.nodes {
+		if other != n && other.group == n.group {
+			list = append(list, other)
+		}
+	}
+	return list[s.rng.IntN(len(list))]
+}
+
+// withoutQuorum notes that two of three copies are no longer there, until the
+// gateway has seen that they are back. A second group is a quorum by itself.
+func (s *schedule) withoutQuorum() func() {
+	if len(s.fleet.shape.groups) > 1 {
+		return func() {}
+	}
+	end := s.record.open(quorumAway)
+	return func() { time.AfterFunc(5*time.Second, end) }
+}
+
+// gateway kills the gateway and brings it back after a moment.
+func (s *schedule) gateway(ctx context.Context, length time.Duration) error {
+	away := min(length, time.Second)
+	s.log("fault: %s for %s", killGateway, away)
+	defer s.record.open(gatewayAway)()
+	took, err := s.fleet.restartGateway(ctx, away)
+	s.log("the gateway is ready after %s", took)
+	s.readyIn, s.awayFor = max(s.readyIn, took), max(s.awayFor, away)
+	return err
+}
+
+// during does something while a node is in trouble.
+func (s *schedule) during(ctx context.Context, n *node, kind string, do func() error) error {
+	s.log("fault: %s: %s", n.id, kind)
+	var err error
+	switch kind {
+	case killNode:
+		n.kill()
+	case stopNode:
+		err = n.signal(syscall.SIGSTOP)
+	default:
+		err = n.proxy.set(modes[kind])
+	}
+	if err == nil {
+		err = do()
+	}
+	s.log("healed: %s", n.id)
+	var healed error
+	switch kind {
+	case killNode:
+		if healed = n.start(); healed == nil {
+			healed = n.await(ctx, "/health", 30*time.Second)
+		}
+	case stopNode:
+		healed = n.signal(syscall.SIGCONT)
+	default:
+		healed = n.proxy.set(pass)
+	}
+	if err == nil {
+		err = healed
+	}
+	return err
+}
+
+var modes = map[string]mode{slowNode: slow, cutNode: cut, refuseNode: refuse, hangNode: hang, muteNode: mute}
