@@ -18,28 +18,38 @@ import (
 	"github.com/miroir-gateway/miroir/test/fleet"
 )
 
+// attempts is how often a request is sent whose connection broke before it was
+// answered, as one may that comes in just while Caddy reloads.
+const attempts = 5
+
 // ask sends a request to a fleet's gateway and reads the whole answer.
 func ask(t *testing.T, f *fleet.Fleet, method, path, body string, headers ...string) (*http.Response, string) {
 	t.Helper()
-	request, err := http.NewRequestWithContext(t.Context(), method, f.URL+path, strings.NewReader(body))
-	if err != nil {
-		t.Fatal(err)
+	var broken error
+	for range attempts {
+		request, err := http.NewRequestWithContext(t.Context(), method, f.URL+path, strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		request.Header.Set("Authorization", "Bearer "+fleet.MasterKey)
+		request.Header.Set("Content-Type", "application/json")
+		for i := 0; i < len(headers); i += 2 {
+			request.Header.Set(headers[i], headers[i+1])
+		}
+		response, err := http.DefaultTransport.RoundTrip(request)
+		if err != nil {
+			broken = err
+			continue
+		}
+		content, err := io.ReadAll(response.Body)
+		_ = response.Body.Close()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return response, string(content)
 	}
-	request.Header.Set("Authorization", "Bearer "+fleet.MasterKey)
-	request.Header.Set("Content-Type", "application/json")
-	for i := 0; i < len(headers); i += 2 {
-		request.Header.Set(headers[i], headers[i+1])
-	}
-	response, err := http.DefaultTransport.RoundTrip(request)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer response.Body.Close()
-	content, err := io.ReadAll(response.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return response, string(content)
+	t.Fatal(broken)
+	return nil, ""
 }
 
 func TestEveryAnswerHasARequestID(t *testing.T) {
