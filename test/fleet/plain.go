@@ -1,0 +1,12 @@
+package fleet
+
+import "testing"
+
+// PlainKey is the master key of a Plain server.
+const PlainKey = nodeKey
+
+// Plain starts a Meilisearch that belongs to no fleet: what a fleet is held to.
+func Plain(t testing.TB) Node {
+	t.Helper()
+	return startNode(t, "plain")
+}

@@ -1,0 +1,154 @@
+package parity
+
+import (
+	"encoding/json"
+	"flag"
+	"testing"
+
+	"github.com/miroir-gateway/miroir/test/fleet"
+)
+
+// long runs all documents and queries on the double too.
+var long = flag.Bool("long", false, "run all documents and queries on the double")
+
+// shapes are the fleets that are held to the one server.
+var shapes = []struct {
+	name  string
+	fleet fleet.Shape
+	// split says that no node has all documents.
+	split bool
+}{
+	{"full copies", fleet.Copies, false},
+	{"split over three", fleet.Split, true},
+	{"two copies on three", fleet.Mixed, true},
+	{"two groups of two", fleet.Groups, true},
+}
+
+// The shares, in percent, of answers that have to be the same where an index is
+// split. Where a node has all documents, and for queries without words, it is
+// all of them.
+const (
+	wantedOfProse  = 98.0
+	wantedOfOthers = 99.5
+)
+
+func TestFleetAnswersAsOneServer(t *testing.T) {
+	documents, queries := 300, 40
+	if *long || fleet.Binary() != "" {
+		documents, queries = 0, 0
+	}
+	all, err := sets(documents, queries)
+	if err != nil {
+		t.Fatal(err)
+	}
+	plain := fleet.Plain(t)
+	one := newServer(t, plain.URL(), fleet.PlainKey)
+	for i := range all {
+		one.load(t, &all[i])
+	}
+	told := memory{one: one, answers: map[*query]*answer{}}
+	var results table
+	for _, shape := range shapes {
+		t.Run(shape.name, func(t *testing.T) {
+			f := fleet.Start(t, shape.fleet)
+			gateway := newServer(t, f.URL, fleet.MasterKey)
+			for i := range all {
+				gateway.load(t, &all[i])
+				compare(t, &told, gateway, shape.name, &all[i], &results)
+			}
+			targets(t, &results, shape.name, shape.split)
+		})
+	}
+	t.Logf("\n%s", results.String())
+}
+
+// memory asks the one server each query once.
+type memory struct {
+	one     *server
+	answers map[*query]*answer
+}
+
+func (m *memory) ask(s *set, q *query) (*answer, error) {
+	if a := m.answers[q]; a != nil {
+		return a, nil
+	}
+	a, err := m.one.ask(s, q)
+	m.answers[q] = a
+	return a, err
+}
+
+// compare asks both sides all queries of a set.
+func compare(t *testing.T, told *memory, gateway *server, shape string, s *set, results *table) {
+	t.Helper()
+	shown := 0
+	for i := range s.queries {
+		q := &s.queries[i]
+		want, err := told.ask(s, q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := gateway.ask(s, q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		v, err := judge(want, got, func() (map[string]string, error) { return told.one.ranks(s, q) })
+		if err != nil {
+			t.Fatal(err)
+		}
+		entire := whole(want, got)
+		results.add(shape, s.name, q.kind, v, entire)
+		if v != same || !entire && shown < 5 {
+			body, err := json.Marshal(q.body)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if v == same {
+				shown++
+			}
+			t.Logf("%s, %s (%s), to the letter %t: %s %s\n want %s\n got  %s", s.name, v, q.kind, entire, q.path, body, brief(want, v), brief(got, v))
+		}
+	}
+}
+
+// brief shows the part of an answer that a verdict is about.
+func brief(a *answer, v verdict) string {
+	const most = 1500
+	shown := any(a.ids())
+	if v != order && v != hits && v != ties {
+		rest := map[string]any{}
+		for name, value := range a.body {
+			if name != "hits" || v == same {
+				rest[name] = value
+			}
+		}
+		shown = rest
+	}
+	text, _ := json.Marshal(shown) // decoded from JSON: it goes back
+	return string(text[:min(len(text), most)])
+}
+
+// targets holds the counts of a shape to what is promised.
+func targets(t *testing.T, results *table, shape string, split bool) {
+	t.Helper()
+	hold := func(what string, wanted float64, rows func(*row) bool) {
+		t.Helper()
+		sum := results.sum(func(r *row) bool { return r.shape == shape && rows(r) })
+		// In a sample one answer is more than the share allowed.
+		if sum.share(same) < wanted && !(wanted < 100 && sum.all-sum.count[same] == 1) {
+			t.Errorf("%s: %.1f %% of %d answers are the same, want %.1f %%: %v", what, sum.share(same), sum.all, wanted, sum.count)
+		}
+	}
+	limited := func(k kind) bool { return k == distinct || k == mixed || k == frequency && split }
+	if !split {
+		hold("a node has all documents", 100, func(r *row) bool { return !limited(r.kind) })
+		return
+	}
+	hold("queries without words", 100, func(r *row) bool { return r.kind == plain || r.kind == facets })
+	for _, name := range []string{"prose", "rules", "books", "symbols", "places", "vectors"} {
+		wanted := wantedOfOthers
+		if name == "prose" || name == "rules" {
+			wanted = wantedOfProse
+		}
+		hold(name, wanted, func(r *row) bool { return r.set == name && !limited(r.kind) })
+	}
+}
