@@ -97,6 +97,16 @@ type App struct {
 	// Where the state is kept. Default: `bolt`, one file.
 	StoreRaw json.RawMessage `json:"store,omitempty" caddy:"namespace=miroir.stores inline_key=store"`
 
+	// How a copy is chosen where several would serve a read as well: by what is
+	// expected to answer first (`adaptive`), in turn (`round_robin`) or by chance
+	// (`random`). Default: `adaptive`.
+	SelectionRaw json.RawMessage `json:"selection,omitempty" caddy:"namespace=miroir.selection_policies inline_key=policy"`
+
+	// In which order the hits of several nodes stand: as one server would have
+	// them (`details`), by their ranks alone (`rrf`), or with words weighed by
+	// how rare they are in the whole index (`dfs`). Default: `details`.
+	MergerRaw json.RawMessage `json:"merger,omitempty" caddy:"namespace=miroir.mergers inline_key=merger"`
+
 	// How requests travel to the nodes: TLS, proxies, time limits. Default:
 	// `http` with 32 idle connections a node, 3 s to connect, no limit for
 	// an answer and no compression, which costs a node 40 ms an answer.
@@ -185,7 +195,11 @@ func (app *App) Provision(ctx caddy.Context) error {
 		return err
 	}
 	app.config.Transport = app.transport
-	return nil
+	if app.config.Selection, err = app.loadSelection(ctx); err != nil {
+		return err
+	}
+	app.config.Merger, err = app.loadMerger(ctx)
+	return err
 }
 
 // Validate refuses a configuration that cannot work.

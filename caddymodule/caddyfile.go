@@ -56,6 +56,8 @@ func parseGlobal(d *caddyfile.Dispenser, existing any) (any, error) {
 //	    spool           <folder>
 //	    outbox_limit    <size>
 //	    store           <module> [<arguments>]
+//	    selection       <module> [<arguments>]
+//	    merger          <module> [<arguments>]
 //	    transport       <module> [<arguments>]
 //	}
 //
@@ -116,6 +118,8 @@ var options = []option{
 	{"spool", func(b *block, d *caddyfile.Dispenser) error { return text(d, &b.app.Spool) }},
 	{"outbox_limit", func(b *block, d *caddyfile.Dispenser) error { return size(d, &b.app.OutboxLimit) }},
 	{"store", (*block).store},
+	{"selection", (*block).selection},
+	{"merger", (*block).merger},
 	{"transport", (*block).transport},
 }
 

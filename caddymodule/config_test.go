@@ -112,6 +112,10 @@ func TestImpossibleJSONIsRefused(t *testing.T) {
 		"negative fails":       base + `,"health":{"fails":-1},` + twoNodes,
 		"unknown field":        base + `,"replicas":3,` + twoNodes,
 		"unknown store":        base + `,"store":{"store":"paper"},` + twoNodes,
+		"unknown selection":    base + `,"selection":{"policy":"fastest"},` + twoNodes,
+		"unknown merger":       base + `,"merger":{"merger":"bm25"},` + twoNodes,
+		"negative k":           base + `,"merger":{"merger":"rrf","k":-1},` + twoNodes,
+		"depth beyond reason":  base + `,"merger":{"merger":"dfs","depth":1001},` + twoNodes,
 		"unknown transport":    base + `,"transport":{"protocol":"pigeon"},` + twoNodes,
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -14,6 +14,8 @@ import (
 
 	"github.com/miroir-gateway/miroir/miroircore/cluster"
 	"github.com/miroir-gateway/miroir/miroircore/hidden"
+	"github.com/miroir-gateway/miroir/miroircore/search/merge"
+	"github.com/miroir-gateway/miroir/miroircore/search/plan"
 )
 
 // Defaults of a Config. Zero values in a Config mean these.
@@ -73,6 +75,11 @@ type Config struct {
 	// OutboxLimit is how many bytes of writes one node may miss before it is
 	// rebuilt from its peers instead. Default 10 GiB.
 	OutboxLimit int64
+	// Selection chooses between copies that would serve a read as well. Default
+	// plan.NewAdaptive.
+	Selection plan.Policy
+	// Merger puts the hits of several nodes in one order. Default merge.Details.
+	Merger merge.Merger
 	// Transport carries requests to nodes. Default node.Transport().
 	Transport http.RoundTripper
 }

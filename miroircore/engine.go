@@ -216,6 +216,11 @@ func (e *Engine) Attach(config *Config) (*Generation, error) {
 		return nil, err
 	}
 	g := &Generation{engine: e, config: config.withDefaults()}
+	spool, err := document.NewSpool(e.o.SpoolDir, g.config.MaxBody)
+	if err != nil {
+		return nil, err
+	}
+	g.settings = api.Settings{Unavailable: g.config.Unavailable, RejectBadDocuments: g.config.BadDocuments == "reject", Spool: spool}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.closing.Load() {
@@ -231,7 +236,7 @@ func (e *Engine) Attach(config *Config) (*Generation, error) {
 			return nil, err
 		}
 	}
-	e.reader.Tune(search.Tuning{FailoverAfter: g.config.FailoverAfter, NoHedge: g.config.NoHedge, HedgeBudget: g.config.HedgeBudget})
+	e.tune(&g.config)
 	e.attached = append(e.attached, g)
 	return g, nil
 }
@@ -241,13 +246,13 @@ func (e *Engine) use(g *Generation) error {
 	if err := e.fleet.configure(&g.config); err != nil {
 		return err
 	}
-	spool, err := document.NewSpool(e.o.SpoolDir, g.config.MaxBody)
-	if err != nil {
-		return err
-	}
-	g.settings = api.Settings{Unavailable: g.config.Unavailable, RejectBadDocuments: g.config.BadDocuments == "reject", Spool: spool}
 	e.current.Store(g)
 	return nil
+}
+
+// tune has reads follow a configuration.
+func (e *Engine) tune(c *Config) {
+	e.reader.Tune(search.Tuning{FailoverAfter: c.FailoverAfter, NoHedge: c.NoHedge, HedgeBudget: c.HedgeBudget, Policy: c.Selection, Merger: c.Merger})
 }
 
 // detach takes a generation away. If it was in force, the newest of those left is.
@@ -263,9 +268,12 @@ func (e *Engine) detach(g *Generation) {
 	if len(e.attached) == 0 || e.current.Load() != g {
 		return
 	}
-	if err := e.use(e.attached[len(e.attached)-1]); err != nil {
+	earlier := e.attached[len(e.attached)-1]
+	if err := e.use(earlier); err != nil {
 		e.o.Logger.Error("the earlier configuration cannot be put back in force", "error", err)
+		return
 	}
+	e.tune(&earlier.config)
 }
 
 // closeTimeout bounds how long Close waits for requests under way.

@@ -28,6 +28,7 @@ func (w *workload) settle(ctx context.Context) {
 			break
 		}
 		if time.Since(started) > w.opts.quiet {
+			open = append(open, w.undelivered(ctx)...)
 			w.record.violate("not in order %s after everything was healed: %s", w.opts.quiet, strings.Join(open, "; "))
 			break
 		}
@@ -87,6 +88,28 @@ func (w *workload) open(ctx context.Context) (list []string) {
 		list = append(list, fmt.Sprintf("%d shards of %s are not read", unread[place], place))
 	}
 	return list
+}
+
+// undelivered describes the first operation that some node has not ended.
+func (w *workload) undelivered(ctx context.Context) []string {
+	for _, a := range w.record.acked {
+		answer := w.ask.ask(ctx, "GET", fmt.Sprintf("/_miroir/tasks/%d", a.uid), nil)
+		var task struct {
+			Nodes []struct {
+				Steps, Done int
+				Gone        bool
+			}
+		}
+		if answer.into(&task) != nil {
+			continue
+		}
+		for _, n := range task.Nodes {
+			if n.Done < n.Steps && !n.Gone {
+				return []string{fmt.Sprintf("the first that waits is %s: %s", a.what, answer.body)}
+			}
+		}
+	}
+	return nil
 }
 
 type shardReport struct {
