@@ -142,6 +142,7 @@ func (e *Engine) start() (err error) {
 	e.writer, err = write.Open(write.Options{
 		Dir: e.journal, Store: e.store, Catalog: e.catalog, Tasks: e.tasks,
 		Nodes: e.fleet.Client, NodeUp: e.fleet.Writable, Topology: e.fleet.Topology, Report: e.fleet.Reported,
+		Features:    e.feature.All,
 		Shards:      func() int { return e.config().Shards },
 		Quorum:      func() write.Quorum { return write.Quorum(e.config().WriteQuorum) },
 		MaxLag:      func() time.Duration { return e.config().MaxLag },

@@ -29,8 +29,14 @@ func TestMergerFollowsAReload(t *testing.T) {
 	f.Write(t, http.MethodPost, "/indexes/animals/documents?primaryKey=id", b.String()+"]")
 
 	load := func(options ...string) error {
-		defer http.DefaultClient.CloseIdleConnections() // the old configuration closes its own
-		return f.Load(f.Caddyfile(options...))
+		err := f.Load(f.Caddyfile(options...))
+		// The old configuration may still close connections that it accepted.
+		fleet.Eventually(t, "the new configuration answers", func() bool {
+			http.DefaultClient.CloseIdleConnections()
+			response, err := http.Get(f.URL + "/health")
+			return err == nil && response.Body.Close() == nil && response.StatusCode == http.StatusOK
+		})
+		return err
 	}
 	page := func(from, limit int) []int {
 		t.Helper()
