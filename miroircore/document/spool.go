@@ -45,7 +45,7 @@ func (s *Spool) Accept(r io.Reader, encoding string) (*Body, *meili.Error) {
 	defer plain.Close()
 	body := s.newBody()
 	if err := body.fill(plain, s.limit); err != nil {
-		body.Close()
+		_ = body.Close() // its file has no name: nothing stays
 		if errors.Is(err, errTooLarge) {
 			return nil, meili.PayloadTooLarge(s.limit)
 		}

@@ -30,7 +30,6 @@ type keyEntry struct {
 	At      time.Time `json:"at"`
 
 	done chan struct{} // closed when the receipt is known
-	void bool
 }
 
 func (o *operation) fingerprint() uint64 {

@@ -28,8 +28,6 @@ type answer struct {
 // failed says that a living gateway gave no answer, or one that blames itself.
 func (a *answer) failed() bool { return !a.excused && (a.err != nil || a.status >= 500) }
 
-func (a *answer) ok() bool { return a.err == nil && a.status < 300 }
-
 // into decodes the body.
 func (a *answer) into(v any) error {
 	if a.err != nil {

@@ -56,10 +56,9 @@ type schedule struct {
 	long   bool // some faults last longer than a request may
 	log    func(format string, args ...any)
 
-	done     map[string]int
-	readyIn  time.Duration // the longest start of the gateway
-	awayFor  time.Duration // the longest time that it was kept away
-	problems []string
+	done    map[string]int
+	readyIn time.Duration // the longest start of the gateway
+	awayFor time.Duration // the longest time that it was kept away
 }
 
 func newSchedule(w *workload) *schedule {

@@ -62,7 +62,7 @@ func (a *answer) ids() []string {
 	out := make([]string, len(list))
 	for i, item := range list {
 		hit, _ := item.(map[string]any)
-		shown := any(hit["id"])
+		shown := hit["id"]
 		if shown == nil {
 			bare := map[string]any{}
 			for k, v := range hit {

@@ -50,8 +50,7 @@ type Journal struct {
 	closing bool
 	index   index // which operations are open, and which segments they hold
 
-	dropLock sync.Mutex
-	done     chan struct{}
+	done chan struct{}
 
 	// Owned by the goroutine that writes.
 	current *segment
