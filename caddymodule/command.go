@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -28,7 +29,7 @@ endpoint, which must be reachable: on its usual address, or on the one that
 			cmd.PersistentFlags().String("address", "", "The address of the admin endpoint")
 			cmd.PersistentFlags().StringP("config", "c", "", "The configuration file that tells the address")
 			cmd.PersistentFlags().StringP("adapter", "a", "", "The adapter of that file")
-			cmd.AddCommand(statusCommand())
+			cmd.AddCommand(statusCommand(), nodeCommand())
 		},
 	})
 }
@@ -50,8 +51,30 @@ when the server cannot be asked or some shard cannot be read.`,
 	return cmd
 }
 
+func nodeCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "node", Short: "Changes a node of the fleet"}
+	cmd.AddCommand(&cobra.Command{
+		Use:   "adopt <id>",
+		Short: "Takes a node into the fleet that belongs to another",
+		Long: `Takes a node into this fleet that belongs to another one, or that has indexes
+this gateway does not know; they stay as they are. Do it only when no other
+gateway writes to the node any more: two would each order writes by themselves.`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			cmd.SilenceUsage = true
+			path := fmt.Sprintf(adoptPath, url.PathEscape(args[0]))
+			if _, err := askAdmin(caddycmd.Flags{FlagSet: cmd.Flags()}, http.MethodPost, path); err != nil {
+				return err
+			}
+			_, err := fmt.Fprintf(cmd.OutOrStdout(), "node %s belongs to this fleet now\n", args[0])
+			return err
+		},
+	})
+	return cmd
+}
+
 func runStatus(out io.Writer, flags caddycmd.Flags) error {
-	body, err := askAdmin(flags, statusPath)
+	body, err := askAdmin(flags, http.MethodGet, statusPath)
 	if err != nil {
 		return err
 	}
@@ -77,12 +100,12 @@ const statusUnavailable = "unavailable"
 // maxReport bounds what is read from the admin endpoint.
 const maxReport = 64 << 20
 
-func askAdmin(flags caddycmd.Flags, path string) ([]byte, error) {
+func askAdmin(flags caddycmd.Flags, method, path string) ([]byte, error) {
 	address, err := caddycmd.DetermineAdminAPIAddress(flags.String("address"), nil, flags.String("config"), flags.String("adapter"))
 	if err != nil {
 		return nil, fmt.Errorf("finding the admin endpoint: %w", err)
 	}
-	answer, err := caddycmd.AdminAPIRequest(address, http.MethodGet, path, nil, nil)
+	answer, err := caddycmd.AdminAPIRequest(address, method, path, nil, nil)
 	if err != nil {
 		return nil, fmt.Errorf("asking %s: %w", address, err)
 	}

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/miroir-gateway/miroir/miroircore/meili"
 	"github.com/miroir-gateway/miroir/miroircore/meili/node"
 )
 
@@ -59,6 +60,25 @@ func (f *fleet) claim(ctx context.Context, c *node.Client) error {
 			return fmt.Errorf("node has an index %q that this gateway does not know: remove it, or start with an empty node", ix.UID)
 		}
 	}
+	return f.mark(ctx, c)
+}
+
+// Adopt takes a node into this fleet that belongs to another, or that has
+// indexes this gateway does not know. They stay as they are.
+func (e *Engine) Adopt(ctx context.Context, id string) error {
+	c, ok := e.fleet.Client(id)
+	if !ok {
+		return meili.NewError("miroir_unknown_node", "There is no node `%s`.", id)
+	}
+	if err := e.fleet.mark(ctx, c); err != nil {
+		return err
+	}
+	e.fleet.admitted.Store(id, true)
+	return nil
+}
+
+// mark writes this fleet's mark onto a node.
+func (f *fleet) mark(ctx context.Context, c *node.Client) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), claimTimeout)
 	defer cancel()
 	mark := fmt.Sprintf(`[{"id":%q,"fleet":%q}]`, ownerDocument, f.id)
