@@ -68,6 +68,9 @@ func (w *Writer) Ended(id, _ string, s *outbox.Step, out outbox.Outcome) {
 			w.caughtUp(o, t)
 		}
 	}
+	if t.over() {
+		w.noLongerBehind(o, t)
+	}
 	w.checkQuorum(o)
 	if o.state == finished {
 		o.slim()
@@ -112,6 +115,11 @@ func (w *Writer) caughtUp(o *operation, t *target) {
 			o.firstAt[s] = now
 		}
 	}
+	w.noLongerBehind(o, t)
+}
+
+// noLongerBehind notes that a node applied an operation, or that it never will.
+func (w *Writer) noLongerBehind(o *operation, t *target) {
 	if st := w.out[place{t.Node, o.bind.Physical}]; st != nil {
 		delete(st.behind, o.op)
 		w.forgetStanding(place{t.Node, o.bind.Physical})
@@ -146,6 +154,9 @@ func (w *Writer) review(o *operation) {
 			o.outcome = finish{Status: meili.StatusSucceeded, Started: o.startAt, Error: failure}
 			if failure != nil {
 				o.outcome.Status = meili.StatusFailed
+			}
+			if failure == nil || failure == o.bind.Failure {
+				w.endedWithout(o)
 			}
 		}
 	}

@@ -14,8 +14,9 @@ const lagTick = 50 * time.Millisecond
 
 // Readable reports whether a node may be read for an index, by its physical
 // name: it is up and known to be itself, nothing is out of order there, its
-// settings are the committed ones, and it is not more than MaxLag behind. A copy
-// that is the last one of some shard stays readable while it is merely behind.
+// settings are the committed ones, it applied every operation whose task has
+// ended, and it is not more than MaxLag behind with others. A copy that is the
+// last one of some shard stays readable while it is merely behind.
 func (w *Writer) Readable(id, physical string) bool {
 	if !w.opts.NodeUp(id) {
 		return false
@@ -31,10 +32,43 @@ func (w *Writer) Readable(id, physical string) bool {
 // inOrder says whether nothing speaks against reading the node. It is called
 // with the mutex held.
 func (w *Writer) inOrder(id, physical string) bool {
-	if st := w.out[place{id, physical}]; st != nil && (st.drift || st.settings || len(st.behind) > 0) {
+	return len(w.behind(id, physical)) == 0 && w.keepsUp(id, physical)
+}
+
+// keepsUp says whether the node is in order but for operations that ended
+// without it a moment ago. Tasks wait for such a node, or it would never catch
+// up while writes go on, though it is not read. It is called with the mutex held.
+func (w *Writer) keepsUp(id, physical string) bool {
+	if st := w.out[place{id, physical}]; st != nil && (st.drift || st.settings || st.late()) {
 		return false
 	}
 	return w.box(id).InOrder(physical)
+}
+
+// late says whether the node is more than MaxLag behind.
+func (st *standing) late() bool {
+	for _, late := range st.behind {
+		if late {
+			return true
+		}
+	}
+	return false
+}
+
+// endedWithout notes which nodes do not have an operation whose task is about to
+// end: whoever sees that must not read them. It is called with the mutex held.
+func (w *Writer) endedWithout(o *operation) {
+	for i := range o.bind.Targets {
+		if t := &o.bind.Targets[i]; !t.over() {
+			w.missing(o, t)
+		}
+	}
+}
+
+// missing notes that a node does not have an operation that others have.
+func (w *Writer) missing(o *operation, t *target) {
+	st := w.standing(place{t.Node, o.bind.Physical})
+	st.behind[o.op] = st.behind[o.op]
 }
 
 // lastCopy says whether the node is itself, but behind, and holds a shard that
@@ -87,7 +121,7 @@ func (w *Writer) mayRead(id, physical string, shards []int) bool {
 	if !w.opts.NodeUp(id) {
 		return false
 	}
-	return w.inOrder(id, physical) || len(shards) > 0 && w.lastCopy(id, physical)
+	return w.keepsUp(id, physical) || len(shards) > 0 && w.lastCopy(id, physical)
 }
 
 // drift notes that what a node has of an index is not what it should be, or is

@@ -215,6 +215,9 @@ func (w *Writer) resumeTarget(o *operation, t *target, n *recovered) {
 		t.settled = true
 		return
 	}
+	if o.state == finished && (o.outcome.Status == meili.StatusSucceeded || o.bind.Failure != nil) {
+		w.missing(o, t) // who saw the task end must not read the node before it has it
+	}
 	t.refusal = nil // it is asked again
 	at := make(map[int]outbox.Mark)
 	for _, d := range n.delivered {

@@ -139,7 +139,9 @@ type place struct{ node, physical string }
 
 // standing is why a place may not be read.
 type standing struct {
-	behind map[uint64]bool // operations that others applied more than MaxLag ago
+	// behind are operations that ended, or that others applied, without the
+	// node: true when others applied them more than MaxLag ago.
+	behind map[uint64]bool
 	// drift says that its documents are not those they should be, settings that
 	// its settings are not the committed ones.
 	drift, settings bool
