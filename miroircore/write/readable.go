@@ -68,7 +68,9 @@ func (w *Writer) endedWithout(o *operation) {
 // missing notes that a node does not have an operation that others have.
 func (w *Writer) missing(o *operation, t *target) {
 	st := w.standing(place{t.Node, o.bind.Physical})
-	st.behind[o.op] = st.behind[o.op]
+	if _, known := st.behind[o.op]; !known {
+		st.behind[o.op] = false
+	}
 }
 
 // lastCopy says whether the node is itself, but behind, and holds a shard that
