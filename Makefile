@@ -59,6 +59,7 @@ lint: bin/tools/golangci-lint-$(GOLANGCI_VERSION) ## check formatting, style and
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); exit 1; }
 	go vet -tags $(TAGS) ./...
 	$< run --build-tags $(TAGS) ./...
+	go mod tidy -diff
 	go test -count 1 .
 
 bin/tools/golangci-lint-$(GOLANGCI_VERSION):
