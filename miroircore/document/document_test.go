@@ -3,7 +3,6 @@ package document
 import (
 	"bytes"
 	"encoding/json"
-	"flag"
 	"fmt"
 	"io"
 	"slices"
@@ -19,13 +18,7 @@ import (
 	"github.com/miroir-gateway/miroir/miroircore/meili/request"
 )
 
-func TestMain(m *testing.M) {
-	flag.Parse()
-	if err := flag.Set("rapid.checks", "1024"); err != nil {
-		panic(err)
-	}
-	goleak.VerifyTestMain(m)
-}
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // scanOf scans a JSON list whose key is id, in memory or in a file.
 func scanOf(t testing.TB, text []byte, format request.Format, file bool) *Batch {

@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"flag"
 	"log/slog"
 	"path/filepath"
 	"strings"
@@ -23,13 +22,7 @@ import (
 	"github.com/miroir-gateway/miroir/miroircore/state/memory"
 )
 
-func TestMain(m *testing.M) {
-	flag.Parse()
-	if err := flag.Set("rapid.checks", "1024"); err != nil {
-		panic(err)
-	}
-	goleak.VerifyTestMain(m)
-}
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 var epoch = time.Date(2026, 7, 23, 14, 39, 41, 0, time.UTC)
 

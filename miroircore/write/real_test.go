@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"flag"
 	"fmt"
 	"io"
 	"net"
@@ -22,10 +21,7 @@ import (
 	"github.com/miroir-gateway/miroir/test/minimeili"
 )
 
-func TestMain(m *testing.M) {
-	_ = flag.Set("rapid.checks", "64")
-	goleak.VerifyTestMain(m)
-}
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const serverKey = "masterKeyForTheTests0"
 

@@ -3,9 +3,7 @@ package hit
 import (
 	"encoding/json"
 	"errors"
-	"flag"
 	"fmt"
-	"os"
 	"reflect"
 	"slices"
 	"strings"
@@ -15,14 +13,6 @@ import (
 
 	"github.com/miroir-gateway/miroir/miroircore/hidden"
 )
-
-func TestMain(m *testing.M) {
-	flag.Parse()
-	if err := flag.Set("rapid.checks", "1024"); err != nil {
-		panic(err)
-	}
-	os.Exit(m.Run())
-}
 
 func wrap(hits ...string) []byte {
 	return []byte(`{"hits":[` + strings.Join(hits, ",") + `],"query":"q","processingTimeMs":0,"limit":20,"offset":0,"estimatedTotalHits":7,"requestUid":"u"}`)

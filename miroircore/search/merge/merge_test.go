@@ -1,9 +1,7 @@
 package merge
 
 import (
-	"flag"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -13,14 +11,6 @@ import (
 	"github.com/miroir-gateway/miroir/miroircore/hidden"
 	"github.com/miroir-gateway/miroir/miroircore/search/hit"
 )
-
-func TestMain(m *testing.M) {
-	flag.Parse()
-	if err := flag.Set("rapid.checks", "1024"); err != nil {
-		panic(err)
-	}
-	os.Exit(m.Run())
-}
 
 // sample is a hit as a server would rank it.
 type sample struct {

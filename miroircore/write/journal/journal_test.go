@@ -3,7 +3,6 @@ package journal
 import (
 	"bytes"
 	"errors"
-	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -20,10 +19,7 @@ import (
 	"github.com/miroir-gateway/miroir/miroircore/write/failpoint"
 )
 
-func TestMain(m *testing.M) {
-	_ = flag.Set("rapid.checks", "64")
-	goleak.VerifyTestMain(m)
-}
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func open(t testing.TB, opts Options) (*Journal, []*Operation) {
 	t.Helper()
