@@ -152,12 +152,12 @@ func (e *Engine) start() (err error) {
 		return fmt.Errorf("open journal: %w", err)
 	}
 	e.reader = search.New(search.Options{
-		Client: e.fleet.Client, Readable: e.Readable, Features: e.feature.All,
+		Client: e.fleet.Client, Readable: e.Readable, Current: e.catalog.ByPhysical, Features: e.feature.All,
 		Logger: e.o.Logger, Now: e.o.Now, Metrics: e.metrics,
 	})
 	e.jobs = job.NewRunner(job.Options{
 		Tasks: e.tasks, Catalog: e.catalog, Keys: e.keys, Features: e.feature.All, Client: e.fleet.Client,
-		Readable: e.Readable, Dir: filepath.Join(filepath.Dir(e.o.StatePath), "dumps"), Version: e.fleet.Version, Now: e.o.Now,
+		Readable: e.Readable, Begin: e.reader.Begin, Dir: filepath.Join(filepath.Dir(e.o.StatePath), "dumps"), Version: e.fleet.Version, Now: e.o.Now,
 	})
 	e.sender = webhook.Start(e.hooks, nil, e.o.Logger)
 	e.tasks.OnFinish(e.sender.Ended)

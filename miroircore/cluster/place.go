@@ -90,7 +90,7 @@ func (t *Topology) Nodes() []Node {
 func Place(t *Topology, index string, shards int) *Placement {
 	p := &Placement{Epoch: 1, Groups: make([]GroupPlacement, len(t.Groups))}
 	for i, g := range t.Groups {
-		placed := GroupPlacement{ID: g.ID, Shards: make([][]string, shards)}
+		placed := GroupPlacement{ID: g.ID, Copies: min(t.Replication, len(g.Nodes)), Shards: make([][]string, shards)}
 		for shard := range placed.Shards {
 			placed.Shards[shard] = heaviest(g.Nodes, index, shard, t.Replication)
 		}

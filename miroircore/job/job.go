@@ -23,7 +23,10 @@ type Options struct {
 	Features func() meili.Features
 	Client   func(id string) (*node.Client, bool)
 	Readable func(nodeID, physical string) bool
-	Version  func() meili.Version
+	// Begin notes that documents are being read, until the function it gives is
+	// called: what the read needs stays where it is.
+	Begin   func() (end func())
+	Version func() meili.Version
 	// Dir is the folder that dumps are written to.
 	Dir string
 	Now func() time.Time

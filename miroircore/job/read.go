@@ -56,6 +56,10 @@ func (r *Runner) sources(ix *index.Index) ([]*source, error) {
 // of each node. Pages go by version and not by offset, which would skip a
 // document when an earlier one is deleted.
 func (r *Runner) documents(ctx context.Context, ix *index.Index, give func(document []byte) error) error {
+	defer r.Begin()()
+	if now, ok := r.Catalog.ByPhysical(ix.Physical); ok {
+		ix = now
+	}
 	sources, err := r.sources(ix)
 	if err != nil {
 		return err

@@ -36,9 +36,10 @@ type Options struct {
 	Client func(id string) (*node.Client, bool)
 	// Readable reports whether a node may be read of an index, by its physical uid.
 	Readable func(nodeID, physical string) bool
-	// Surplus reports whether a node holds documents of the index that are not
-	// its own by the placement, as while shards move. nil means none does.
-	Surplus func(nodeID, physical string) bool
+	// Current gives an index, by its physical uid, as it is now. A read is planned
+	// by the placement that is in force when it begins, not by the one that was
+	// when its request came in. nil means that placements do not change.
+	Current func(physical string) (*index.Index, bool)
 	// Features are the experimental features that are on. nil means the defaults.
 	Features func() meili.Features
 	Logger   *slog.Logger
@@ -117,6 +118,7 @@ type Reader struct {
 	breaker *breaker
 	hedge   *hedge
 	flights flights
+	reads   reads
 
 	mu      sync.Mutex
 	layouts map[string]layout // by physical uid
@@ -193,6 +195,11 @@ type layout struct {
 }
 
 func (r *Reader) layout(ix *index.Index) *plan.Layout {
+	if r.o.Current != nil {
+		if now, ok := r.o.Current(ix.Physical); ok && now.Shards == ix.Shards {
+			ix = now
+		}
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	l, ok := r.layouts[ix.Physical]

@@ -92,6 +92,7 @@ type scatter struct {
 // gather asks the question of a covering set and gives the parts in the order
 // of the plan.
 func (r *Reader) gather(ctx context.Context, call Call, q *question) (*gathered, *meili.Error) {
+	defer r.Begin()() // before the placement is looked at
 	s := &scatter{r: r, q: q, layout: r.layout(q.ix), tuning: *r.tuning.Load()}
 	own, cancel := detached(ctx, call)
 	defer cancel()
@@ -141,9 +142,6 @@ func (s *scatter) cover(shards plan.Set, tried []string) plan.Plan {
 	want := plan.Want{Shards: shards, Readable: func(id string) bool { return readable(id) && s.r.breaker.allows(id) }}
 	if !s.q.sticky {
 		want.Rank = s.tuning.Policy.Rank
-	}
-	if s.r.o.Surplus != nil {
-		want.Surplus = func(id string) bool { return s.r.o.Surplus(id, physical) }
 	}
 	p := s.layout.Cover(want)
 	if p.Missing.Len() > 0 && s.r.breaker.any() {

@@ -119,10 +119,9 @@ func (r *Reader) recount(ctx context.Context, call Call, out *result) *meili.Err
 
 // wholeNode reports whether some node may answer for the index by itself.
 func (r *Reader) wholeNode(ix *index.Index) bool {
-	p := r.layout(ix).Cover(plan.Want{
+	return r.layout(ix).Cover(plan.Want{
 		Readable: func(id string) bool { return r.o.Readable(id, ix.Physical) && r.breaker.allows(id) },
-	})
-	return p.Whole && (r.o.Surplus == nil || !r.o.Surplus(p.Legs[0].Node, ix.Physical))
+	}).Whole
 }
 
 // question is what nodes are asked for the search.

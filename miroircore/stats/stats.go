@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/miroir-gateway/miroir/miroircore/cluster"
 	"github.com/miroir-gateway/miroir/miroircore/hidden"
 	"github.com/miroir-gateway/miroir/miroircore/index"
 	"github.com/miroir-gateway/miroir/miroircore/meili"
@@ -140,6 +141,7 @@ func (j *Joiner) index(ctx context.Context, ix *index.Index, parts map[string]pa
 	var some []meili.IndexStats
 	for _, group := range ix.Placement.Groups {
 		said, complete := j.group(ix, group.ID, parts)
+		complete = complete && even(ix.Placement, group)
 		if complete {
 			return index.JoinStats(said, len(group.Shards[0])), nil
 		}
@@ -154,6 +156,22 @@ func (j *Joiner) index(ctx context.Context, ix *index.Index, parts map[string]pa
 	}
 	joined.NumberOfDocuments = uint64(count)
 	return joined, nil
+}
+
+// even says whether what the nodes of a group hold is each document as often as
+// any other, and nothing besides.
+func even(p *cluster.Placement, group cluster.GroupPlacement) bool {
+	for _, replicas := range group.Shards {
+		if len(replicas) != len(group.Shards[0]) || len(replicas) == 0 {
+			return false
+		}
+		for _, id := range replicas {
+			if len(p.Surplus[id]) > 0 {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 func (j *Joiner) group(ix *index.Index, group string, parts map[string]part) (said []meili.IndexStats, complete bool) {

@@ -50,7 +50,7 @@ func enough(q Quorum, p *cluster.Placement, shard int, have func(node string) bo
 			}
 			some = true
 		default:
-			some = some || copies > 0 && n >= copies/2+1
+			some = some || n >= g.Quorum(shard)
 		}
 	}
 	return some
@@ -305,7 +305,7 @@ func (w *Writer) degraded(o *operation) string {
 					n++
 				}
 			}
-			if n < len(g.Shards[s])/2+1 {
+			if n < g.Quorum(s) {
 				missed = append(missed, strconv.Itoa(s))
 			}
 		}

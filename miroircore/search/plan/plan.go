@@ -70,6 +70,8 @@ func (s Set) equal(t Set) bool { return slices.Equal(s, t) }
 type holder struct {
 	node   string
 	shards Set
+	// surplus says that it may hold documents of other shards, too.
+	surplus bool
 }
 
 type group struct {
@@ -104,7 +106,7 @@ func NewLayout(p *cluster.Placement) *Layout {
 				if !ok {
 					i = len(out.holders)
 					at[node] = i
-					out.holders = append(out.holders, holder{node, newSet(l.shards)})
+					out.holders = append(out.holders, holder{node, newSet(l.shards), len(p.Surplus[node]) > 0})
 					l.owner[node] = g.ID
 				}
 				out.holders[i].shards.Add(shard)
@@ -159,9 +161,6 @@ type Want struct {
 	Shards Set
 	// Readable reports whether a node may be asked.
 	Readable func(node string) bool
-	// Surplus reports whether a node holds documents of the index that are not
-	// its own by the placement, as it does while shards move. nil means none does.
-	Surplus func(node string) bool
 	// Rank orders nodes that would serve as well: the lower is asked first.
 	Rank func(node string) float64
 }
@@ -238,7 +237,7 @@ func (l *Layout) cover(holders []holder, target Set, w Want, rank func(string) f
 		}
 		h := holders[best]
 		leg := Leg{Node: h.node, Shards: h.shards.both(left)}
-		leg.Filter = !leg.Shards.equal(h.shards) || w.Surplus != nil && w.Surplus(h.node)
+		leg.Filter = h.surplus || !leg.Shards.equal(h.shards)
 		p.Legs = append(p.Legs, leg)
 		left.without(h.shards)
 	}

@@ -69,10 +69,13 @@ func TestAnotherGroupStandsInForADeadNode(t *testing.T) {
 }
 
 func TestSurplusDocumentsAreFilteredOut(t *testing.T) {
-	l := NewLayout(placement([][]string{{"a"}, {"a"}}))
-	p := l.Cover(Want{Readable: up(), Surplus: func(string) bool { return true }})
-	if !p.Legs[0].Filter || p.Whole {
-		t.Errorf("plan is %+v", p)
+	for _, surplus := range []map[string][]int{nil, {"a": {1}}, {"b": {0}}} {
+		of := placement([][]string{{"a"}, {"a"}})
+		of.Surplus = surplus
+		p := NewLayout(of).Cover(Want{Readable: up()})
+		if pure := surplus["a"] == nil; len(p.Legs) != 1 || p.Legs[0].Filter == pure || p.Whole != pure {
+			t.Errorf("with %v the plan is %+v", surplus, p)
+		}
 	}
 }
 
