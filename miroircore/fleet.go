@@ -179,7 +179,7 @@ func (f *fleet) changed(id string, up bool) {
 	}
 }
 
-// answered tells a node that is back what it may have missed besides documents.
+// answered tells a node that is well what it may have missed besides documents.
 func (f *fleet) answered(id string) {
 	c, ok := f.Client(id)
 	if !ok {

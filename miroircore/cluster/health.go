@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"sync"
 	"time"
@@ -57,8 +58,9 @@ const (
 // HealthOptions are what Health works with.
 type HealthOptions struct {
 	Client func(id string) (*node.Client, bool)
-	// Changed is called, outside of locks, when a node goes up or down, and on
-	// Answered when a node that failed answers again.
+	// Changed is called, outside of locks, when a node goes up or down, and
+	// Answered after each probe that found it well: what it may have missed is
+	// brought to it there, and where that fails it is tried again.
 	Changed  func(id string, up bool)
 	Answered func(id string)
 	// Admit may refuse a node that answers, with the reason.
@@ -170,10 +172,8 @@ func (h *Health) ask(ctx context.Context, id string, client *node.Client) (versi
 	}
 	v, err := client.Version(ctx)
 	if err != nil {
-		if answer := node.AnswerOf(err); answer != nil && answer.Status < 500 {
-			return version, err, nil
-		}
-		return version, nil, err
+		unfit, err = sorted(err)
+		return version, unfit, err
 	}
 	if unfit := Compatible(v.PkgVersion); unfit != nil {
 		return *v, unfit, nil
@@ -181,7 +181,17 @@ func (h *Health) ask(ctx context.Context, id string, client *node.Client) (versi
 	if s := h.State(id); s.Status == StatusUp && s.answered && s.Version == *v {
 		return *v, nil, nil
 	}
-	return *v, h.o.Admit(ctx, client), nil
+	unfit, err = sorted(h.o.Admit(ctx, client))
+	return *v, unfit, err
+}
+
+// sorted tells what makes a node unfit from a request that failed: a node that
+// is slow to answer whose it is has not been refused.
+func sorted(err error) (unfit, failed error) {
+	if e, ok := errors.AsType[*node.Error](err); ok && e.Unreachable() {
+		return nil, err
+	}
+	return err, nil
 }
 
 // settle ends a probe and applies what it found to the node, if it is still one.
@@ -197,15 +207,14 @@ func (h *Health) settle(id string, apply func(*State)) {
 
 func (h *Health) record(id string, version meili.Version, unfit, err error) {
 	var before, after Status
-	var answeredAgain bool
+	well := err == nil && unfit == nil
 	h.settle(id, func(s *State) {
 		before = s.Status
-		answeredAgain = err == nil && unfit == nil && !s.answered
-		s.answered = err == nil && unfit == nil
+		s.answered = well
 		h.judge(s, version, unfit, err)
 		after = s.Status
 	})
-	if answeredAgain {
+	if well {
 		h.o.Answered(id)
 	}
 	if before != after && after != "" {

@@ -96,7 +96,7 @@ func (s *Set) pushAll(ctx context.Context) {
 	wg.Wait()
 }
 
-// Push tells one node. It is called for every node that has come back.
+// Push tells one node, if it differs.
 func (s *Set) Push(ctx context.Context, n *node.Client) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), pushTimeout)
 	defer cancel()

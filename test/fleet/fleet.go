@@ -65,7 +65,8 @@ type Fleet struct {
 	addr  string
 }
 
-// Start starts a fleet and waits until it is ready. It is stopped when the test
+// Start starts a fleet and waits until it is ready and each node is up, which
+// a real server takes long for on a busy machine. It is stopped when the test
 // ends. Since Caddy's configuration is the process's, one fleet runs at a time.
 func Start(t testing.TB, shape Shape) *Fleet {
 	t.Helper()
@@ -85,6 +86,13 @@ func Start(t testing.TB, shape Shape) *Fleet {
 		t.Fatal(err)
 	}
 	f.await(t, "/_miroir/ready")
+	Eventually(t, "every node is up", func() bool {
+		var report struct {
+			Status string `json:"status"`
+		}
+		f.Want(t, http.StatusOK, http.MethodGet, "/_miroir/topology", "").Decode(t, &report)
+		return report.Status == "ok"
+	})
 	return f
 }
 

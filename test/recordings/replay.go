@@ -186,6 +186,11 @@ func (p *player) send(ctx context.Context, r *Request) (int, []byte, error) {
 	if closeErr := response.Body.Close(); err == nil {
 		err = closeErr
 	}
+	if response.StatusCode >= http.StatusBadRequest {
+		// A server that refuses a request before it has read its body closes the
+		// connection a moment later: the next request is to take another.
+		p.options.Client.CloseIdleConnections()
+	}
 	return response.StatusCode, answer, err
 }
 
