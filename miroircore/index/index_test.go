@@ -137,7 +137,7 @@ func TestPhysical(t *testing.T) {
 
 const (
 	shardRule = `{"attributePatterns":["_miroir_shard"],"features":{"facetSearch":false,"filter":{"equality":true,"comparison":false}}}`
-	rangeRule = `{"attributePatterns":["_miroir_version"],"features":{"facetSearch":false,"filter":{"equality":false,"comparison":true}}}`
+	rangeRule = `{"attributePatterns":["_miroir_version"],"features":{"facetSearch":false,"filter":{"equality":true,"comparison":true}}}`
 	starRule  = `{"attributePatterns":["*"],"features":{"facetSearch":false,"filter":{"equality":true,"comparison":false}}}`
 )
 

@@ -22,10 +22,10 @@ const PhysicalMaxValuesPerFacet = 10_000
 const versionRule = hidden.VersionField + ":asc"
 
 // hiddenRules declare the hidden fields as cheaply as they are of use: the shard
-// is asked for by equality, the version by comparison.
+// is asked for by equality, the version by comparison too.
 var hiddenRules = []json.RawMessage{
 	filterRule(hidden.ShardField, false, true, false),
-	filterRule(hidden.VersionField, false, false, true),
+	filterRule(hidden.VersionField, false, true, true),
 }
 
 func filterRule(pattern string, facetSearch, equality, comparison bool) json.RawMessage {

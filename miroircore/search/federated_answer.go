@@ -171,7 +171,7 @@ func (f *federation) appendMergedFacets(dst []byte, total int) []byte {
 			continue
 		}
 		order = byCount(m.ix)
-		sum.Join(&m.counts, facetsShown(m.ix, m.facets))
+		sum.Join(&m.counts, merge.Render{Max: m.ix.Settings.MaxValuesPerFacet(), ByCount: order, Candidates: m.total, Only: facetsShown(m.ix, m.facets)})
 	}
 	dst = sum.AppendDistribution(append(dst, `,"facetDistribution":`...), merge.Render{Max: most, ByCount: order, Candidates: total})
 	return sum.AppendStats(append(dst, `,"facetStats":`...), nil)

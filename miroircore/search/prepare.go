@@ -31,6 +31,7 @@ type prepared struct {
 	geo       bool
 	federated bool // the hits are merged with those of other queries
 	order     ordering
+	only      json.RawMessage // narrows the search further, nil for not
 
 	pass, merge         request.Search // what a node that has all is asked, and one that has a part
 	passWant, mergeWant hit.Want
@@ -176,6 +177,12 @@ func filterable(ix *index.Index, attribute string) bool {
 	return rule != nil && (rule.Equality || rule.Comparison || rule.FacetSearch) && !strings.HasPrefix(attribute, hidden.Prefix)
 }
 
+// ranges reports whether a field can be filtered by more than equality.
+func ranges(ix *index.Index, attribute string) bool {
+	rule, _ := settings.MatchFilterable(ix.Settings.Filterable(), attribute)
+	return rule != nil && rule.Comparison
+}
+
 func checkFacets(ix *index.Index, facets []string) *meili.Error {
 	for _, name := range facets {
 		if name == "*" || strings.Contains(name, "*") && !strings.HasPrefix(name, hidden.Prefix) || filterable(ix, name) {
@@ -220,10 +227,10 @@ func (p *prepared) rewrite() {
 		q.Distinct = &p.distinct
 	}
 	p.pass = q
-	p.passWant = hit.Want{Displayed: p.displayed, Score: q.ShowRankingScore, Details: q.ShowRankingScoreDetails}
+	p.passWant = hit.Want{Displayed: p.displayed, Distinct: p.distinct, Score: q.ShowRankingScore, Details: q.ShowRankingScoreDetails}
 
 	p.merge, p.mergeWant = q, p.passWant
-	p.mergeWant.Distinct, p.mergeWant.Geo = p.distinct, p.geo
+	p.mergeWant.Geo = p.geo
 	m := &p.merge
 	m.ShowRankingScoreDetails = true
 	if q.RankingScoreThreshold != nil {
@@ -340,7 +347,7 @@ func (p *prepared) countDistinct(m *request.Search) {
 // body writes a search for a leg, with the filters that go with it.
 func (p *prepared) body(q *request.Search, leg plan.Leg) []byte {
 	out := *q
-	out.Filter = joinFilters(p.client.Filter, p.tenant, shardFilter(leg, p.ix.Shards))
+	out.Filter = joinFilters(p.client.Filter, p.tenant, shardFilter(leg, p.ix.Shards), p.only)
 	return out.AppendJSON(make([]byte, 0, 512+len(out.Filter)))
 }
 

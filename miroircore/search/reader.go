@@ -119,6 +119,7 @@ type Reader struct {
 	hedge   *hedge
 	flights flights
 	reads   reads
+	kinds   kinds
 
 	mu      sync.Mutex
 	layouts map[string]layout // by physical uid

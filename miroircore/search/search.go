@@ -70,8 +70,11 @@ func (r *Reader) run(ctx context.Context, call Call, p *prepared) (*result, *mei
 	}
 	out := &result{p: p, g: g, semantic: -1}
 	if len(g.parts) == 1 && g.parts[0].whole {
-		out.passed(g.parts[0].answer)
-		return out, nil
+		if err := out.passed(g.parts[0].answer); err != nil {
+			out.release()
+			return nil, err
+		}
+		return r.settled(ctx, call, out)
 	}
 	return r.combine(ctx, call, out)
 }
@@ -88,6 +91,20 @@ func (r *Reader) combine(ctx context.Context, call Call, out *result) (*result, 
 		return nil, err
 	}
 	if err := r.recount(ctx, call, out); err != nil {
+		out.release()
+		return nil, err
+	}
+	return r.settled(ctx, call, out)
+}
+
+// settled corrects what no node can know of a search by itself. On an error it
+// releases the result.
+func (r *Reader) settled(ctx context.Context, call Call, out *result) (*result, *meili.Error) {
+	err := r.settleDistinct(ctx, call, out)
+	if err == nil {
+		err = r.settleFacets(ctx, call, out)
+	}
+	if err != nil {
 		out.release()
 		return nil, err
 	}
@@ -154,6 +171,7 @@ type result struct {
 	whole    *hit.Answer     // of the node that answered alone
 	vector   json.RawMessage // of the query, where it was embedded for this search
 	also     *result         // whose hits are used too
+	narrow   json.RawMessage // the filter within which facets were counted, where it is another than the search's
 	// documents are those of the hits, where they were read after the ranks.
 	documents []*hit.Hit
 }
@@ -165,13 +183,19 @@ func (o *result) release() {
 	}
 }
 
-func (o *result) passed(a *hit.Answer) {
+// passed takes the answer of a node that has all. Its facets are its own, but for
+// those in which numbers and texts may hide each other.
+func (o *result) passed(a *hit.Answer) *meili.Error {
 	o.whole = a
 	o.total, o.semantic = max(a.Total, 0), a.Semantic
 	o.hits = make([]*hit.Hit, len(a.Hits))
 	for i := range a.Hits {
 		o.hits[i] = &a.Hits[i]
 	}
+	if stats := a.Bytes(a.FacetStats); len(stats) > len("{}") {
+		return o.addFacets([]*hit.Answer{a})
+	}
+	return nil
 }
 
 // merged puts the nodes' answers together.
@@ -340,14 +364,14 @@ func (o *result) appendFacets(dst []byte) []byte {
 	}
 	only := facetsShown(o.p.ix, o.p.client.Facets)
 	most := o.p.ix.Settings.MaxValuesPerFacet()
-	if o.whole != nil {
+	if o.whole != nil && o.facets == nil {
 		dst = append(dst, `,"facetDistribution":`...)
 		dst = hit.AppendFacets(dst, o.whole.Bytes(o.whole.FacetDistribution), most, only)
 		dst = append(dst, `,"facetStats":`...)
 		return hit.AppendFacets(dst, o.whole.Bytes(o.whole.FacetStats), -1, only)
 	}
 	dst = append(dst, `,"facetDistribution":`...)
-	dst = o.facets.AppendDistribution(dst, merge.Render{Max: most, ByCount: byCount(o.p.ix), Candidates: o.total, Only: only})
+	dst = o.facets.AppendDistribution(dst, o.render())
 	dst = append(dst, `,"facetStats":`...)
 	return o.facets.AppendStats(dst, only)
 }

@@ -3,6 +3,7 @@ package parity
 import (
 	"encoding/json"
 	"flag"
+	"slices"
 	"testing"
 
 	"github.com/miroir-gateway/miroir/test/fleet"
@@ -10,6 +11,9 @@ import (
 
 // long runs all documents and queries on the double too.
 var long = flag.Bool("long", false, "run all documents and queries on the double")
+
+// only narrows a run to one set.
+var only = flag.String("set", "", "run this set alone")
 
 // shapes are the fleets that are held to the one server.
 var shapes = []struct {
@@ -40,6 +44,9 @@ func TestFleetAnswersAsOneServer(t *testing.T) {
 	all, err := sets(documents, queries)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if *only != "" {
+		all = slices.DeleteFunc(all, func(s set) bool { return s.name != *only })
 	}
 	plain := fleet.Plain(t)
 	one := newServer(t, plain.URL(), fleet.PlainKey)

@@ -18,17 +18,25 @@ type Facets struct {
 	stats  map[string]*bounds
 }
 
+// field is the values of a facet. A number and a text that is spelled as it are
+// two values, though an answer has room for one.
 type field struct {
+	numbers, texts column
+	joined         bool // of several indexes, as texts
+}
+
+type column struct {
 	values []value
 	at     map[string]int // by normalised value
+	tree   []string       // the normalised values of the whole index, in order
 }
 
 type value struct {
-	text   string // as the first answer that had it spells it
-	norm   string
-	number float64
-	isNum  bool
-	count  int
+	text     string // as the first answer that had it spells it
+	norm     string
+	number   float64
+	count    int
+	disputed bool // other answers spell it otherwise
 }
 
 type bounds struct {
@@ -38,27 +46,55 @@ type bounds struct {
 
 // Add takes one answer's facetDistribution and facetStats; either may be empty.
 func (f *Facets) Add(distribution, stats []byte) error {
-	if len(distribution) > 0 {
-		err := members(distribution, func(name string, dec *json.Decoder) error {
-			return f.addField(name, dec)
-		})
-		if err != nil {
-			return fmt.Errorf("facet distribution: %w", err)
-		}
+	own, err := readStats(stats)
+	if err != nil {
+		return fmt.Errorf("facet stats: %w", err)
 	}
-	if len(stats) > 0 {
-		err := members(stats, func(name string, dec *json.Decoder) error {
-			var s struct{ Min, Max json.Number }
-			if err := dec.Decode(&s); err != nil {
-				return err
-			}
-			return f.addStats(name, s.Min, s.Max)
-		})
-		if err != nil {
-			return fmt.Errorf("facet stats: %w", err)
+	for name, b := range own {
+		f.bound(name, b)
+	}
+	if len(distribution) == 0 {
+		return nil
+	}
+	err = members(distribution, func(name string, dec *json.Decoder) error {
+		var raw json.RawMessage
+		if err := dec.Decode(&raw); err != nil {
+			return err
 		}
+		if strings.HasPrefix(name, hidden.Prefix) {
+			return nil
+		}
+		var within *bounds
+		if b, ok := own[name]; ok {
+			within = &b
+		}
+		return f.field(name).read(raw, within)
+	})
+	if err != nil {
+		return fmt.Errorf("facet distribution: %w", err)
 	}
 	return nil
+}
+
+func readStats(stats []byte) (map[string]bounds, error) {
+	if len(stats) == 0 {
+		return nil, nil
+	}
+	own := make(map[string]bounds)
+	err := members(stats, func(name string, dec *json.Decoder) error {
+		var s struct{ Min, Max json.Number }
+		if err := dec.Decode(&s); err != nil || strings.HasPrefix(name, hidden.Prefix) {
+			return err
+		}
+		low, err := s.Min.Float64()
+		if err != nil {
+			return err
+		}
+		high, err := s.Max.Float64()
+		own[name] = bounds{min: low, max: high, minRaw: s.Min.String(), maxRaw: s.Max.String()}
+		return err
+	})
+	return own, err
 }
 
 // members walks over an object's members in their order.
@@ -84,86 +120,102 @@ func members(raw []byte, visit func(name string, dec *json.Decoder) error) error
 	return err
 }
 
-func (f *Facets) addField(name string, dec *json.Decoder) error {
-	var raw json.RawMessage
-	if err := dec.Decode(&raw); err != nil {
-		return err
-	}
-	if strings.HasPrefix(name, hidden.Prefix) {
-		return nil
-	}
-	to := f.field(name)
+// read takes the values of one answer: numbers within the bounds that its
+// statistics give, then texts. Without statistics all are texts.
+func (f *field) read(raw []byte, within *bounds) error {
 	var text []byte
+	numbers := run{bounds: within}
 	return hit.Counts(raw, func(key []byte, escaped bool, count int) {
 		if escaped {
 			text = hit.Unescape(text[:0], key)
 			key = text
 		}
-		to.add(string(key), count)
+		v := value{text: string(key), count: count}
+		if n, ok := numbers.take(v.text, count); ok {
+			v.norm, v.number = v.text, n
+			f.numbers.sum(v)
+			return
+		}
+		v.norm = hit.Normalize(v.text)
+		f.texts.sum(v)
 	})
 }
 
-func (f *field) add(text string, count int) {
-	number, isNum := asNumber(text)
-	norm := text
-	if !isNum {
-		norm = hit.Normalize(text)
-	}
-	f.sum(value{text: text, norm: norm, number: number, isNum: isNum, count: count})
+// run is the numbers that an answer's values begin with. They stand in the order
+// of their texts, of their sizes or of their counts; the first value that fits
+// into none of these, or cannot be a number, ends them.
+type run struct {
+	*bounds
+	ended, unsorted, unsized, uncounted bool
+	some                                bool
+	text                                string
+	number                              float64
+	count                               int
 }
 
-func (f *field) sum(v value) {
-	i, ok := f.at[v.norm]
+func (r *run) take(text string, count int) (float64, bool) {
+	if r.ended || r.bounds == nil {
+		return 0, false
+	}
+	n, ok := asNumber(text)
+	if ok = ok && n >= r.min && n <= r.max; ok && r.some {
+		r.unsorted = r.unsorted || text <= r.text
+		r.unsized = r.unsized || n <= r.number
+		r.uncounted = r.uncounted || count > r.count
+		ok = !r.unsorted || !r.unsized || !r.uncounted
+	}
+	r.ended = !ok
+	r.some, r.text, r.number, r.count = true, text, n, count
+	return n, ok
+}
+
+// asNumber reads a number that is spelled in the one way in which answers spell
+// numbers.
+func asNumber(text string) (float64, bool) {
+	if text == "" || text[0] != '-' && text[0]-'0' > 9 {
+		return 0, false
+	}
+	n, err := strconv.ParseFloat(text, 64)
+	if err != nil || strconv.FormatFloat(n, 'f', -1, 64) != text {
+		return 0, false
+	}
+	return n, true
+}
+
+func (c *column) sum(v value) {
+	if c.at == nil {
+		c.at = make(map[string]int)
+	}
+	i, ok := c.at[v.norm]
 	if !ok {
-		f.at[v.norm] = len(f.values)
-		f.values = append(f.values, v)
+		c.at[v.norm] = len(c.values)
+		c.values = append(c.values, v)
 		return
 	}
-	f.values[i].count += v.count
+	c.values[i].count += v.count
+	c.values[i].disputed = c.values[i].disputed || c.values[i].text != v.text
 }
 
-// asNumber tells numbers from texts: an answer spells both as texts, but a
-// number in one way only.
-func asNumber(text string) (float64, bool) {
-	if text == "" || text[0] != '-' && (text[0] < '0' || text[0] > '9') {
-		return 0, false
+func (c *column) get(norm string) *value {
+	if i, ok := c.at[norm]; ok {
+		return &c.values[i]
 	}
-	f, err := strconv.ParseFloat(text, 64)
-	if err != nil {
-		return 0, false
-	}
-	return f, true
-}
-
-func (f *Facets) addStats(name string, low, high json.Number) error {
-	if strings.HasPrefix(name, hidden.Prefix) {
-		return nil
-	}
-	lo, err := low.Float64()
-	if err != nil {
-		return err
-	}
-	hi, err := high.Float64()
-	if err != nil {
-		return err
-	}
-	f.bound(name, bounds{min: lo, max: hi, minRaw: low.String(), maxRaw: high.String()})
 	return nil
 }
 
 // Values is the number of different values of a field.
 func (f *Facets) Values(name string) int {
 	if to := f.fields[name]; to != nil {
-		return len(to.values)
+		return len(to.numbers.values) + len(to.texts.values)
 	}
 	return 0
 }
 
-// Count is how many documents have a field's value, given in its normalised form.
-func (f *Facets) Count(name, value string) int {
+// Count is how many documents have a field's text, given in its normalised form.
+func (f *Facets) Count(name, text string) int {
 	if to := f.fields[name]; to != nil {
-		if i, ok := to.at[value]; ok {
-			return to.values[i].count
+		if v := to.texts.get(text); v != nil {
+			return v.count
 		}
 	}
 	return 0
@@ -183,6 +235,8 @@ type Render struct {
 	Only func(field string) bool
 }
 
+func (r *Render) byCount(field string) bool { return r.ByCount != nil && r.ByCount(field) }
+
 // candidatesThreshold is up to how many candidates Meilisearch counts facets
 // document by document, which gives numbers in the order of their texts.
 const candidatesThreshold = 3000
@@ -198,30 +252,19 @@ func (f *Facets) AppendDistribution(dst []byte, r Render) []byte {
 			dst = append(dst, ',')
 		}
 		dst = append(appendString(dst, name), ':')
-		dst = f.fields[name].append(dst, r, r.ByCount != nil && r.ByCount(name))
+		dst = f.AppendField(dst, name, r)
 	}
 	return append(dst, '}')
 }
 
-func (f *field) append(dst []byte, r Render, byCount bool) []byte {
-	slices.SortFunc(f.values, func(a, b value) int {
-		switch {
-		case a.isNum != b.isNum:
-			return boolean(b.isNum) - boolean(a.isNum)
-		case byCount && a.count != b.count:
-			return b.count - a.count
-		case a.isNum && (byCount || r.Candidates > candidatesThreshold):
-			return compare(a.number, b.number)
-		default:
-			return strings.Compare(a.norm, b.norm)
-		}
-	})
-	values := f.values
-	if r.Max >= 0 && len(values) > r.Max {
-		values = values[:r.Max]
-	}
+// AppendField appends the values of one field.
+func (f *Facets) AppendField(dst []byte, name string, r Render) []byte {
 	dst = append(dst, '{')
-	for i, v := range values {
+	to := f.fields[name]
+	if to == nil {
+		return append(dst, '}')
+	}
+	for i, v := range to.shown(r, r.byCount(name)) {
 		if i > 0 {
 			dst = append(dst, ',')
 		}
@@ -229,6 +272,38 @@ func (f *field) append(dst []byte, r Render, byCount bool) []byte {
 		dst = strconv.AppendInt(dst, int64(v.count), 10)
 	}
 	return append(dst, '}')
+}
+
+// shown gives the values that are shown. A text that is spelled as a number
+// takes its place; where values are counted one by one the limit is held before
+// that, else after each value, so that numbers which fill it exactly end it.
+func (f *field) shown(r Render, byCount bool) []value {
+	if f.joined {
+		f.texts.arrange(byCount)
+		return f.texts.values[:min(len(f.texts.values), max(r.Max, 0))]
+	}
+	oneByOne := !byCount && r.Candidates <= candidatesThreshold
+	var list []value
+	at := make(map[string]int)
+	for n, c := range []*column{&f.numbers, &f.texts} {
+		c.sort(n == 0 && !oneByOne, byCount)
+		values := c.values
+		if r.Max >= 0 && oneByOne {
+			values = values[:min(len(values), max(r.Max-len(list), 0))]
+		}
+		for _, v := range values {
+			if i, ok := at[v.text]; ok {
+				list[i] = v
+			} else {
+				at[v.text] = len(list)
+				list = append(list, v)
+			}
+			if !oneByOne && len(list) == r.Max {
+				break
+			}
+		}
+	}
+	return list
 }
 
 // AppendStats appends the facetStats of the sum.
@@ -264,18 +339,19 @@ func appendString(dst []byte, text string) []byte { return hit.AppendString(dst,
 // Join adds another sum's facets, those that only keeps. It is for facets of
 // several indexes: Meilisearch tells their values apart as they are spelled,
 // and orders them so, numbers among the rest.
-func (f *Facets) Join(other *Facets, only func(field string) bool) {
+func (f *Facets) Join(other *Facets, r Render) {
 	for name, from := range other.fields {
-		if !only(name) {
+		if !r.Only(name) {
 			continue
 		}
 		to := f.field(name)
-		for _, v := range from.values {
-			to.sum(value{text: v.text, norm: v.text, count: v.count})
+		to.joined = true
+		for _, v := range from.shown(r, r.byCount(name)) {
+			to.texts.sum(value{text: v.text, norm: v.text, count: v.count})
 		}
 	}
 	for name, b := range other.stats {
-		if only(name) {
+		if r.Only(name) {
 			f.bound(name, *b)
 		}
 	}
@@ -287,7 +363,7 @@ func (f *Facets) field(name string) *field {
 	}
 	to := f.fields[name]
 	if to == nil {
-		to = &field{at: make(map[string]int)}
+		to = &field{}
 		f.fields[name] = to
 	}
 	return to

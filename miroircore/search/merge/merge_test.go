@@ -261,8 +261,8 @@ func TestValuesOfDifferentKinds(t *testing.T) {
 func TestFacetsAddUp(t *testing.T) {
 	var f Facets
 	for _, a := range [][2]string{
-		{`{"genre":{"2":1,"10":1,"Fantasy":3,"history":1},"empty":{},"_miroir_shard":{"⊰⊱":9}}`, `{"price":{"min":1.5,"max":3.0}}`},
-		{`{"genre":{"2":4,"fantasy":2,"poetry":6},"year":{"1999":1}}`, `{"price":{"min":0.5,"max":2.0},"year":{"min":1999.0,"max":1999.0}}`},
+		{`{"genre":{"2":1,"10":1,"Fantasy":3,"history":1},"empty":{},"_miroir_shard":{"⊰⊱":9}}`, `{"price":{"min":1.5,"max":3.0},"genre":{"min":2.0,"max":10.0}}`},
+		{`{"genre":{"2":4,"fantasy":2,"poetry":6},"year":{"1999":1}}`, `{"price":{"min":0.5,"max":2.0},"genre":{"min":2.0,"max":2.0},"year":{"min":1999.0,"max":1999.0}}`},
 	} {
 		if err := f.Add([]byte(a[0]), []byte(a[1])); err != nil {
 			t.Fatal(err)
@@ -281,7 +281,7 @@ func TestFacetsAddUp(t *testing.T) {
 			t.Errorf("got %s, want %s", got, c.want)
 		}
 	}
-	if got := string(f.AppendStats(nil, nil)); got != `{"price":{"min":0.5,"max":3.0},"year":{"min":1999.0,"max":1999.0}}` {
+	if got := string(f.AppendStats(nil, nil)); got != `{"genre":{"min":2.0,"max":10.0},"price":{"min":0.5,"max":3.0},"year":{"min":1999.0,"max":1999.0}}` {
 		t.Errorf("stats are %s", got)
 	}
 	if f.Add([]byte(`{"a":1}`), nil) == nil || f.Add(nil, []byte(`[]`)) == nil {

@@ -1,0 +1,164 @@
+package search
+
+import (
+	"context"
+	"encoding/json"
+	"strings"
+
+	"github.com/miroir-gateway/miroir/miroircore/hidden"
+	"github.com/miroir-gateway/miroir/miroircore/meili"
+	"github.com/miroir-gateway/miroir/miroircore/search/hit"
+	"github.com/miroir-gateway/miroir/miroircore/search/merge"
+)
+
+// disputesAtOnce bounds how many facet values are asked for how they are
+// spelled; the others keep the spelling of the first node.
+const disputesAtOnce = 20
+
+// doubts are what the nodes' facets leave open: what numbers count that texts
+// are spelled like, which of several equally frequent values are shown, and how
+// a value is spelled that nodes spell in different ways.
+type doubts struct {
+	mixed, cut []string
+	disputed   []dispute
+}
+
+type dispute struct{ field, norm string }
+
+func (d *doubts) none() bool { return len(d.mixed)+len(d.cut)+len(d.disputed) == 0 }
+
+func (o *result) render() merge.Render {
+	return merge.Render{Max: o.p.ix.Settings.MaxValuesPerFacet(), ByCount: byCount(o.p.ix), Candidates: o.total,
+		Only: facetsShown(o.p.ix, o.p.client.Facets)}
+}
+
+func (o *result) doubts(mixed []string) doubts {
+	render := o.render()
+	d := doubts{cut: o.facets.Cut(render)}
+	if o.p.client.RankingScoreThreshold != nil {
+		return d // what it leaves out no filter can
+	}
+	d.mixed = mixed
+	for field, values := range o.facets.Disputed(render.Only) {
+		for _, norm := range values {
+			if len(d.disputed) < disputesAtOnce {
+				d.disputed = append(d.disputed, dispute{field, norm})
+			}
+		}
+	}
+	return d
+}
+
+// settleFacets asks the nodes for what their facets leave open.
+func (r *Reader) settleFacets(ctx context.Context, call Call, o *result) *meili.Error {
+	if o.facets == nil {
+		return nil
+	}
+	mixed, err := r.mixed(ctx, call, o)
+	if err != nil {
+		return err
+	}
+	if o.whole != nil && o.narrow == nil && len(mixed) == 0 {
+		o.facets = nil // the node's own are right
+		return nil
+	}
+	d := o.doubts(mixed)
+	if d.none() {
+		return nil
+	}
+	var list []inquiry
+	if len(d.cut) > 0 {
+		list = append(list, inquiry{facets: d.cut, all: true})
+	}
+	for _, name := range d.mixed {
+		list = append(list, inquiry{facets: []string{name}, only: joinFilters(o.narrow, numbersOf(name, true))},
+			inquiry{facets: []string{name}, only: joinFilters(o.narrow, numbersOf(name, false))})
+	}
+	for _, x := range d.disputed {
+		list = append(list, inquiry{facets: []string{x.field, hidden.VersionField},
+			only: joinFilters(o.narrow, filterText(quoted(x.field)+" = "+quoted(x.norm)))})
+	}
+	answers, err := r.inquire(ctx, call, o.p, list)
+	if err != nil {
+		return err
+	}
+	return o.settle(d, answers)
+}
+
+// settle corrects the facets by the answers to the doubts.
+func (o *result) settle(d doubts, answers [][]told) *meili.Error {
+	next := func() []told {
+		t := answers[0]
+		answers = answers[1:]
+		return t
+	}
+	if len(d.cut) > 0 {
+		index, err := sumOf(next())
+		if err != nil {
+			return err
+		}
+		for _, name := range d.cut {
+			o.facets.Tree(name, index)
+		}
+	}
+	for _, name := range d.mixed {
+		numbers, err := sumOf(next())
+		if err != nil {
+			return err
+		}
+		texts, err := sumOf(next())
+		if err != nil {
+			return err
+		}
+		o.facets.Split(name, numbers, texts)
+	}
+	for _, x := range d.disputed {
+		if text, ok := earliest(x, next()); ok {
+			o.facets.Spell(x.field, x.norm, text)
+		}
+	}
+	return nil
+}
+
+// sumOf adds up what nodes told.
+func sumOf(all []told) (*merge.Facets, *meili.Error) {
+	sum := &merge.Facets{}
+	for _, t := range all {
+		if err := sum.Add(t.FacetDistribution, t.FacetStats); err != nil {
+			return nil, meili.NewError("internal", "merging facets: %v", err)
+		}
+	}
+	return sum, nil
+}
+
+// earliest is how the first document that has a value spells it: of the nodes'
+// spellings that of the node which has the lowest version.
+func earliest(x dispute, all []told) (text string, found bool) {
+	first := ""
+	for _, t := range all {
+		var fields map[string]map[string]int
+		if json.Unmarshal(t.FacetDistribution, &fields) != nil {
+			continue
+		}
+		low := ""
+		for version := range fields[hidden.VersionField] {
+			if low == "" || version < low {
+				low = version
+			}
+		}
+		for spelled := range fields[x.field] {
+			if hit.Normalize(spelled) == x.norm && low != "" && (first == "" || low < first) {
+				first, text, found = low, spelled, true
+			}
+		}
+	}
+	return text, found
+}
+
+// quoted writes a text for a filter.
+func quoted(text string) string {
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(text) + `"`
+}
+
+// filterText makes a filter of its text.
+func filterText(text string) json.RawMessage { return hit.AppendString(nil, text) }
