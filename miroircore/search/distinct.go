@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"slices"
+	"strings"
 
 	"github.com/miroir-gateway/miroir/miroircore/hidden"
 	"github.com/miroir-gateway/miroir/miroircore/meili"
@@ -23,16 +24,20 @@ const censusLimit = 20_000
 // bucket one after the other, and, where pages are counted, the rest as they were
 // added. A node that ranks by versions has finer buckets, and one that has a part
 // of the documents meets a part of them.
+//
+// With a score threshold it is as with distinct values: what scores less is left
+// out where the server meets it before the page is full, which hits that are
+// sorted by a field do not all come after.
 func (r *Reader) settleDistinct(ctx context.Context, call Call, o *result) *meili.Error {
 	p := o.p
-	if p.distinct == "" || p.federated || p.semantic() || p.client.RankingScoreThreshold != nil || p.to == 0 && !p.paged || p.order.merger != nil {
+	if p.distinct == "" && !o.interrupted() || p.mergeWant.Values || p.semantic() && !p.onlySemantic() || p.to == 0 && !p.paged || p.order.merger != nil {
 		return nil
 	}
 	var left *survivors
 	switch {
-	case o.exhausted() && o.whole != nil, p.paged && len(p.client.Facets) == 0 && !o.several():
+	case o.exhausted() && o.whole != nil && (o.facets == nil || p.semantic()), p.paged && len(p.client.Facets) == 0 && !o.several() && !p.semantic():
 		return nil
-	case o.exhausted() && !o.several():
+	case o.exhausted() && o.whole == nil && !o.several():
 		all, _ := merge.Page(nil, o.g.answers(), merge.Window{To: maxInt, Distinct: true})
 		left = &survivors{hits: all, total: len(all)}
 	default:
@@ -46,6 +51,12 @@ func (r *Reader) settleDistinct(ctx context.Context, call Call, o *result) *meil
 			return err
 		}
 	}
+	return r.countSurvivors(ctx, call, o, left)
+}
+
+// countSurvivors takes the total, and counts the facets of what is left.
+func (r *Reader) countSurvivors(ctx context.Context, call Call, o *result, left *survivors) *meili.Error {
+	p := o.p
 	o.total = left.total
 	if len(p.client.Facets) == 0 {
 		return nil
@@ -57,6 +68,18 @@ func (r *Reader) settleDistinct(ctx context.Context, call Call, o *result) *meil
 	}
 	o.facets, err = sumOf(answers[0])
 	return err
+}
+
+// interrupted reports whether hits that score too little stand between others on
+// a page that is full.
+func (o *result) interrupted() bool {
+	p := o.p
+	return p.client.RankingScoreThreshold != nil && o.whole == nil && !p.paged && len(o.hits) > 0 && len(o.hits) == p.to-p.from && p.sorted()
+}
+
+// sorted reports whether something else than relevancy plays a part in the order.
+func (p *prepared) sorted() bool {
+	return len(p.client.Sort) > 0 || slices.ContainsFunc(p.ix.Settings.RankingRules(), func(rule string) bool { return strings.Contains(rule, ":") })
 }
 
 // exhausted reports whether the nodes gave all hits they have.
@@ -150,7 +173,10 @@ func (r *Reader) census(ctx context.Context, call Call, p *prepared) (*census, *
 func (r *Reader) pieces(ctx context.Context, call Call, p *prepared, pieces int) (c *census, fullest, total int, err *meili.Error) {
 	q := p.bare()
 	q.Sort, q.ShowRankingScoreDetails, q.Limit = p.merge.Sort, true, p.ix.Settings.MaxTotalHits()
-	q.AttributesToRetrieve = []string{p.distinct}
+	q.ShowRankingScore = p.client.RankingScoreThreshold != nil
+	if p.distinct != "" {
+		q.AttributesToRetrieve = []string{p.distinct}
+	}
 	want := hit.Want{Keep: []string{}, Distinct: p.distinct, Geo: p.geo}
 	if p.geo {
 		q.AttributesToRetrieve = append(q.AttributesToRetrieve, "_geo")
@@ -206,53 +232,86 @@ type survivors struct {
 
 // survivors goes through the documents as a server does.
 func (c *census) survivors(p *prepared) *survivors {
-	out := &survivors{gone: []*hit.Hit{}}
-	taken := make(map[string]struct{})
-	free := func(h *hit.Hit) bool {
-		return !slices.ContainsFunc(h.Distinct(), func(v string) bool { _, ok := taken[v]; return ok })
+	low, most := 0.0, p.to
+	if t := p.client.RankingScoreThreshold; t != nil {
+		low = *t
+		if p.paged {
+			most = maxInt
+		}
 	}
-	kept := make(map[*hit.Hit]struct{})
+	w := walk{taken: make(map[string]struct{}), kept: make(map[string]struct{}), below: make(map[string]struct{})}
+	out := &survivors{gone: []*hit.Hit{}}
 	for i, h := range c.hits {
-		if len(kept) >= p.to && (i == 0 || !h.SameBucket(c.hits[i-1])) {
+		switch {
+		case len(w.kept) >= most && (i == 0 || !h.SameBucket(c.hits[i-1])):
+			most = -1
+		case h.Score >= 0 && h.Score < low:
+			w.below[string(h.Version())] = struct{}{}
+		case w.free(h):
+			if n := len(w.kept); n >= p.from && n < p.to {
+				out.window = append(out.window, h)
+			}
+			w.take(h)
+		}
+		if most < 0 {
 			break
 		}
-		if !free(h) {
-			continue
-		}
-		if n := len(kept); n >= p.from && n < p.to {
-			out.window = append(out.window, h)
-		}
-		kept[h] = struct{}{}
-		for _, v := range h.Distinct() {
-			taken[v] = struct{}{}
-		}
 	}
-	var rest []*hit.Hit
 	for _, h := range c.hits {
-		if _, ok := kept[h]; ok || free(h) {
-			rest = append(rest, h)
+		if w.stays(h) {
+			out.hits = append(out.hits, h)
 		} else {
 			out.gone = append(out.gone, h)
 		}
 	}
-	if !p.paged {
-		out.hits, out.total = rest, len(rest)
-		return out
-	}
-	slices.SortStableFunc(rest, func(a, b *hit.Hit) int { return slices.Compare(a.Version(), b.Version()) })
-	clear(taken)
-	for _, h := range rest {
-		if !free(h) {
-			out.gone = append(out.gone, h)
-			continue
-		}
-		out.hits = append(out.hits, h)
-		for _, v := range h.Distinct() {
-			taken[v] = struct{}{}
-		}
+	if p.paged && p.distinct != "" && !p.semantic() {
+		out.oneOfEach()
 	}
 	out.total = len(out.hits)
 	return out
+}
+
+// oneOfEach leaves one document of each distinct value, the one that was added
+// first.
+func (s *survivors) oneOfEach() {
+	rest := s.hits
+	slices.SortStableFunc(rest, func(a, b *hit.Hit) int { return slices.Compare(a.Version(), b.Version()) })
+	w := walk{taken: make(map[string]struct{}), kept: make(map[string]struct{})}
+	s.hits = nil
+	for _, h := range rest {
+		if !w.free(h) {
+			s.gone = append(s.gone, h)
+			continue
+		}
+		s.hits = append(s.hits, h)
+		w.take(h)
+	}
+}
+
+// walk is what was met on the way through documents: their distinct values, and
+// by their versions which of them were kept and which score too little.
+type walk struct {
+	taken, kept, below map[string]struct{}
+}
+
+func (w *walk) free(h *hit.Hit) bool {
+	return !slices.ContainsFunc(h.Distinct(), func(v string) bool { _, ok := w.taken[v]; return ok })
+}
+
+func (w *walk) take(h *hit.Hit) {
+	w.kept[string(h.Version())] = struct{}{}
+	for _, v := range h.Distinct() {
+		w.taken[v] = struct{}{}
+	}
+}
+
+// stays reports whether a document is still counted.
+func (w *walk) stays(h *hit.Hit) bool {
+	if _, ok := w.kept[string(h.Version())]; ok {
+		return true
+	}
+	_, below := w.below[string(h.Version())]
+	return !below && w.free(h)
 }
 
 // filter is a filter that holds for the survivors alone, of all that is found.

@@ -117,7 +117,7 @@ func (r *Reader) settled(ctx context.Context, call Call, out *result) (*result, 
 // holds but a part, has met its own.
 func (r *Reader) recount(ctx context.Context, call Call, out *result) *meili.Error {
 	p := out.p
-	if p.client.RankingScoreThreshold == nil || p.paged || p.to == 0 || len(out.hits) < p.to-p.from {
+	if p.client.RankingScoreThreshold == nil || p.paged || p.to == 0 || p.distinct != "" || len(out.hits) < p.to-p.from {
 		return nil
 	}
 	all := *p

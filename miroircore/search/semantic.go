@@ -27,12 +27,17 @@ func (p *prepared) semantic() bool {
 	return !blank(p.client) || p.client.Vector != nil || p.client.Media != nil
 }
 
+// onlySemantic reports whether words play no part in a semantic search.
+func (p *prepared) onlySemantic() bool {
+	return p.client.Hybrid.SemanticRatio >= 1 || blank(p.client)
+}
+
 // semantic answers a search by meaning over several nodes. The query is
 // embedded once: each node would call the embedder for itself, and where the
 // call fails on one of them that one alone would fall back to words.
 func (r *Reader) semantic(ctx context.Context, call Call, p *prepared) (*result, *meili.Error) {
 	ratio := p.client.Hybrid.SemanticRatio
-	only := ratio >= 1 || blank(p.client)
+	only := p.onlySemantic()
 	vector := p.client.Vector
 	var raw json.RawMessage
 	if vector == nil {
@@ -160,23 +165,30 @@ func (r *Reader) hybrid(ctx context.Context, call Call, p *prepared, ratio float
 		byWords.hits = byWords.hits[min(p.from, len(byWords.hits)):]
 		return byWords, nil
 	}
+	w := p.mergeWindow()
+	w.From = 0
 	chosen := p.order.fuse([]merge.List{
 		{Hits: byMeaning.hits, Weight: float64(ratio), Position: 0},
 		{Hits: byWords.hits, Weight: share, Position: 1},
-	}, p.mergeWindow())
+	}, w)
 	// What either search finds is found: where all documents have vectors that
 	// is what the search by meaning does.
 	out, also := byMeaning, byWords
 	if byWords.total > byMeaning.total {
 		out, also = byWords, byMeaning
 	}
-	out.p, out.vector, out.also = p, vector, also
-	out.hits = make([]*hit.Hit, len(chosen))
-	for i, c := range chosen {
-		out.hits[i] = c.Hit
+	out.p, out.vector, out.also, out.hits = p, vector, also, nil
+	for _, c := range chosen[min(p.from, len(chosen)):] {
+		out.hits = append(out.hits, c.Hit)
 	}
 	out.semantic = semanticHits(out.hits)
-	return out, nil
+	if p.distinct != "" && !p.federated {
+		if err := r.settleHybrid(ctx, call, out, &words, &meaning, chosen); err != nil {
+			out.release()
+			return nil, err
+		}
+	}
+	return r.settled(ctx, call, out)
 }
 
 func releaseAll(results ...*result) {
