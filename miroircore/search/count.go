@@ -24,6 +24,7 @@ type inquiry struct {
 // told is what a node answers to one search of several.
 type told struct {
 	FacetDistribution, FacetStats json.RawMessage
+	EstimatedTotalHits            int
 }
 
 // inquire asks the nodes several searches that want no hits, all in one request

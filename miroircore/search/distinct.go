@@ -35,7 +35,7 @@ func (r *Reader) settleDistinct(ctx context.Context, call Call, o *result) *meil
 	}
 	var left *survivors
 	switch {
-	case o.exhausted() && o.whole != nil && (o.facets == nil || p.semantic()), p.paged && len(p.client.Facets) == 0 && !o.several() && !p.semantic():
+	case o.exhausted() && o.whole != nil && (o.facets == nil || p.semantic()) && (p.client.Distinct != nil || !o.several()), p.paged && len(p.client.Facets) == 0 && !o.several() && !p.semantic():
 		return nil
 	case o.exhausted() && o.whole == nil && !o.several():
 		all, _ := merge.Page(nil, o.g.answers(), merge.Window{To: maxInt, Distinct: true})
@@ -104,7 +104,7 @@ func (o *result) several() bool {
 	}
 	for _, a := range o.g.answers() {
 		for i := range a.Hits {
-			if len(a.Hits[i].Distinct()) > 1 {
+			if len(a.Hits[i].Distinct()) > 1 || a.Hits[i].Blank() {
 				return true
 			}
 		}
@@ -115,10 +115,10 @@ func (o *result) several() bool {
 // replace puts the hits in place that are in the window, where the nodes left
 // out others.
 func (r *Reader) replace(ctx context.Context, call Call, o *result, left *survivors) *meili.Error {
-	if o.whole != nil || slices.EqualFunc(o.hits, left.window, func(a, b *hit.Hit) bool { return string(a.Version()) == string(b.Version()) }) {
+	p := *o.p
+	if o.whole != nil && (p.client.Distinct != nil || !o.several()) || slices.EqualFunc(o.hits, left.window, func(a, b *hit.Hit) bool { return string(a.Version()) == string(b.Version()) }) {
 		return nil
 	}
-	p := *o.p
 	p.merge.Distinct, p.merge.Facets, p.merge.Page, p.merge.HitsPerPage = nil, nil, nil, nil
 	p.merge.Offset, p.merge.Limit = 0, len(left.window)
 	p.only = versions(left.window, "IN")
@@ -248,7 +248,7 @@ func (c *census) survivors(p *prepared) *survivors {
 		case h.Score >= 0 && h.Score < low:
 			w.below[string(h.Version())] = struct{}{}
 		case w.free(h):
-			if n := len(w.kept); n >= p.from && n < p.to {
+			if len(w.kept) < p.to {
 				out.window = append(out.window, h)
 			}
 			w.take(h)
@@ -257,6 +257,10 @@ func (c *census) survivors(p *prepared) *survivors {
 			break
 		}
 	}
+	if p.client.Distinct != nil {
+		out.window = w.oneBlank(out.window)
+	}
+	out.window = out.window[min(p.from, len(out.window)):]
 	for _, h := range c.hits {
 		if w.stays(h) {
 			out.hits = append(out.hits, h)
@@ -303,6 +307,23 @@ func (w *walk) take(h *hit.Hit) {
 	for _, v := range h.Distinct() {
 		w.taken[v] = struct{}{}
 	}
+}
+
+// oneBlank leaves out of a page's hits those that are blank as a hit before is.
+// The index does not take these for alike, but what compares hits does where the
+// query names the attribute.
+func (w *walk) oneBlank(page []*hit.Hit) []*hit.Hit {
+	kept, seen := page[:0:0], false
+	for _, h := range page {
+		if h.Blank() && seen {
+			delete(w.kept, string(h.Version()))
+			w.below[string(h.Version())] = struct{}{}
+			continue
+		}
+		seen = seen || h.Blank()
+		kept = append(kept, h)
+	}
+	return kept
 }
 
 // stays reports whether a document is still counted.

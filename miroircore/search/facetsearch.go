@@ -14,7 +14,6 @@ import (
 	"github.com/miroir-gateway/miroir/miroircore/meili/request"
 	"github.com/miroir-gateway/miroir/miroircore/meili/settings"
 	"github.com/miroir-gateway/miroir/miroircore/search/hit"
-	"github.com/miroir-gateway/miroir/miroircore/search/plan"
 )
 
 func facetMatches(asked, name string) bool {
@@ -34,18 +33,16 @@ func (r *Reader) FacetSearch(ctx context.Context, call Call, ix *index.Index, q 
 	if err := r.checkFilter(ix, q.Filter, "invalid_search_filter", true); err != nil {
 		return nil, err
 	}
-	g, err := r.gather(ctx, call, &question{
-		ix: ix, method: http.MethodPost, path: "/indexes/" + ix.Physical + "/facet-search",
-		body: func(leg plan.Leg, _ bool) []byte {
-			return facetSearchBody(q, joinFilters(q.Filter, tenant, shardFilter(leg, ix.Shards)))
-		},
-		read: func(body []byte, _ bool) (*hit.Answer, error) { return hit.Scan(body, &hit.Want{}) },
-	})
+	p := &prepared{ix: ix, client: &request.Search{}, tenant: tenant}
+	g, err := r.gather(ctx, call, p.facetQuestion(q, joinFilters(q.Filter, tenant)))
 	if err != nil {
 		return nil, err
 	}
 	defer g.release()
 	hits, err := joinFacetHits(g)
+	if err == nil {
+		err = r.spell(ctx, call, p, q.FacetName, hits)
+	}
 	if err == nil && ix.Settings.Distinct() != "" {
 		hits, err = r.countOnce(ctx, call, ix, q, tenant, hits)
 	}
@@ -105,6 +102,8 @@ type facetHit struct {
 	Value string `json:"value"`
 	Count int    `json:"count"`
 	norm  string
+	// disputed says that nodes spell the value in different ways.
+	disputed bool
 }
 
 // joinFacetHits adds up the counts of values that several nodes have.
@@ -120,6 +119,7 @@ func joinFacetHits(g *gathered) ([]facetHit, *meili.Error) {
 			h.norm = hit.Normalize(h.Value)
 			if i, ok := at[h.norm]; ok {
 				all[i].Count += h.Count
+				all[i].disputed = all[i].disputed || all[i].Value != h.Value
 				continue
 			}
 			at[h.norm] = len(all)
@@ -129,6 +129,32 @@ func joinFacetHits(g *gathered) ([]facetHit, *meili.Error) {
 	return all, nil
 }
 
+// spell finds how the first document that has a value spells it, where nodes spell
+// it in different ways.
+func (r *Reader) spell(ctx context.Context, call Call, p *prepared, name string, hits []facetHit) *meili.Error {
+	var list []inquiry
+	var at []int
+	for i, h := range hits {
+		if h.disputed && len(list) < disputesAtOnce {
+			list = append(list, inquiry{facets: []string{name, hidden.VersionField}, only: filterText(quoted(name) + " = " + quoted(h.norm)), all: true})
+			at = append(at, i)
+		}
+	}
+	if len(list) == 0 {
+		return nil
+	}
+	answers, err := r.inquire(ctx, call, p, list)
+	if err != nil {
+		return err
+	}
+	for n, i := range at {
+		if text, ok := earliest(dispute{name, hits[i].norm}, answers[n]); ok {
+			hits[i].Value = text
+		}
+	}
+	return nil
+}
+
 // order puts facet hits in the order that the settings want.
 func order(hits []facetHit, byCount bool) {
 	slices.SortFunc(hits, func(a, b facetHit) int {
@@ -136,7 +162,7 @@ func order(hits []facetHit, byCount bool) {
 		case byCount && a.Count != b.Count:
 			return b.Count - a.Count
 		case byCount:
-			return strings.Compare(b.norm, a.norm)
+			return strings.Compare(b.Value, a.Value)
 		}
 		return strings.Compare(a.norm, b.norm)
 	})

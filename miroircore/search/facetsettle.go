@@ -58,7 +58,7 @@ func (r *Reader) settleFacets(ctx context.Context, call Call, o *result) *meili.
 	if err != nil {
 		return err
 	}
-	if o.whole != nil && o.narrow == nil && len(mixed) == 0 {
+	if o.whole != nil && o.narrow == nil && len(mixed)+len(o.facets.Mixed(o.render().Only)) == 0 {
 		o.facets = nil // the node's own are right
 		return nil
 	}
@@ -71,8 +71,7 @@ func (r *Reader) settleFacets(ctx context.Context, call Call, o *result) *meili.
 		list = append(list, inquiry{facets: d.cut, all: true})
 	}
 	for _, name := range d.mixed {
-		list = append(list, inquiry{facets: []string{name}, only: joinFilters(o.narrow, numbersOf(name, true))},
-			inquiry{facets: []string{name}, only: joinFilters(o.narrow, numbersOf(name, false))})
+		list = append(list, inquiry{facets: []string{name}, only: joinFilters(o.narrow, numbersOf(name, true))})
 	}
 	for _, x := range d.disputed {
 		list = append(list, inquiry{facets: []string{x.field, hidden.VersionField},
@@ -82,11 +81,51 @@ func (r *Reader) settleFacets(ctx context.Context, call Call, o *result) *meili.
 	if err != nil {
 		return err
 	}
-	return o.settle(d, answers)
+	texts, err := r.texts(ctx, call, o.p, d.mixed, inquiry{only: o.narrow})
+	if err != nil {
+		return err
+	}
+	if err := o.settle(d, answers, texts); err != nil {
+		return err
+	}
+	return r.unhide(ctx, call, o, d.mixed)
+}
+
+// hiddenAtOnce bounds how many numbers of a facet are counted one by one.
+const hiddenAtOnce = 100
+
+// unhide counts the numbers that texts hide.
+func (r *Reader) unhide(ctx context.Context, call Call, o *result, names []string) *meili.Error {
+	type number struct{ field, text string }
+	var all []number
+	var list []inquiry
+	for _, name := range names {
+		for _, text := range o.facets.Hidden(name, o.render().Max) {
+			if len(all) < hiddenAtOnce {
+				all = append(all, number{name, text})
+				list = append(list, inquiry{only: joinFilters(o.narrow, numberIs(name, text))})
+			}
+		}
+	}
+	if len(list) == 0 {
+		return nil
+	}
+	answers, err := r.inquire(ctx, call, o.p, list)
+	if err != nil {
+		return err
+	}
+	for i, n := range all {
+		count := 0
+		for _, t := range answers[i] {
+			count += t.EstimatedTotalHits
+		}
+		o.facets.Recount(n.field, n.text, count)
+	}
+	return nil
 }
 
 // settle corrects the facets by the answers to the doubts.
-func (o *result) settle(d doubts, answers [][]told) *meili.Error {
+func (o *result) settle(d doubts, answers [][]told, texts [][]merge.Text) *meili.Error {
 	next := func() []told {
 		t := answers[0]
 		answers = answers[1:]
@@ -101,16 +140,12 @@ func (o *result) settle(d doubts, answers [][]told) *meili.Error {
 			o.facets.Tree(name, index)
 		}
 	}
-	for _, name := range d.mixed {
+	for i, name := range d.mixed {
 		numbers, err := sumOf(next())
 		if err != nil {
 			return err
 		}
-		texts, err := sumOf(next())
-		if err != nil {
-			return err
-		}
-		o.facets.Split(name, numbers, texts)
+		o.facets.Split(name, numbers, texts[i])
 	}
 	for _, x := range d.disputed {
 		if text, ok := earliest(x, next()); ok {

@@ -36,6 +36,9 @@ type member struct {
 	facets  []string
 	total   int
 	counts  merge.Facets
+	// rejected is how many hits of the queries the member's list leaves out.
+	rejected int
+	settled  bool // the total and the facets are those of distinct values
 }
 
 // federated answers several searches whose hits make one list.
@@ -178,7 +181,9 @@ func (f *federation) facets(resolve Resolve) *meili.Error {
 		m.facets = want.Facets
 		if len(m.queries) == 1 {
 			p := f.queries[m.queries[0]]
-			p.merge.Facets = want.Facets
+			client := *p.client
+			client.Facets, p.merge.Facets = want.Facets, want.Facets
+			p.client = &client
 			p.countDistinctIf(f.paged)
 		}
 	}
@@ -293,6 +298,15 @@ func (f *federation) request(queries []int, facets []byte, leg func(*prepared) p
 // find count once, which only the nodes can tell.
 func (f *federation) count(ctx context.Context, results []*result) *meili.Error {
 	for _, m := range f.indexes {
+		if f.distinct(m) {
+			ok, err := f.settleDistinct(ctx, m, results)
+			if err != nil {
+				return err
+			}
+			if ok {
+				continue
+			}
+		}
 		if len(m.queries) == 1 {
 			o := results[m.queries[0]]
 			m.total = o.total
@@ -304,8 +318,16 @@ func (f *federation) count(ctx context.Context, results []*result) *meili.Error 
 		if err := f.countOnNodes(ctx, m); err != nil {
 			return err
 		}
+		if err := f.settleCut(ctx, m); err != nil {
+			return err
+		}
 	}
 	return nil
+}
+
+// distinct reports whether a query of the member shows distinct values.
+func (f *federation) distinct(m *member) bool {
+	return slices.ContainsFunc(m.queries, func(i int) bool { return f.queries[i].distinct != "" })
 }
 
 func (f *federation) countOnNodes(ctx context.Context, m *member) *meili.Error {

@@ -15,21 +15,25 @@ func (f *federation) finish(results []*result, start time.Time) *Answer {
 	lists := make([]merge.List, len(results))
 	total, semantic := 0, -1
 	for i, o := range results {
-		weight := 1.0
-		if options := f.q.Queries[i].FederationOptions; options != nil {
-			weight = options.Weight
-		}
-		lists[i] = merge.List{Hits: o.hits, Weight: weight, Position: i, Index: o.p.ix.UID, Limit: o.p.ix.Settings.MaxTotalHits()}
+		lists[i] = f.list(i, o)
 		if o.semantic >= 0 {
 			semantic = 0
 		}
 	}
+	settled, rejected := true, 0
 	for _, m := range f.indexes {
 		total += m.total
+		settled = settled && m.settled
+		rejected += m.rejected
 	}
 	chosen, tally := merge.Federated(lists, merge.Window{From: f.from, To: f.to, Distinct: f.f.Distinct != nil})
-	if total = max(total-tally.Repeated, len(chosen)); f.f.Distinct != nil && f.to > 0 && !tally.Full {
+	switch {
+	case settled:
+		total -= max(len(tally.Rejected)-rejected, 0)
+	case f.f.Distinct != nil && f.to > 0 && !tally.Full:
 		total = tally.Taken // that was all there is
+	default:
+		total = max(total-len(tally.Rejected), len(chosen))
 	}
 	dst := append(make([]byte, 0, 4096), `{"hits":[`...)
 	var extra []byte
@@ -69,6 +73,15 @@ func (f *federation) finish(results []*result, start time.Time) *Answer {
 	}
 	f.r.o.Metrics.Merged("federated", out.Nodes, took)
 	return out
+}
+
+// list is the hits of a query with what they are compared by.
+func (f *federation) list(i int, o *result) merge.List {
+	weight := 1.0
+	if options := f.q.Queries[i].FederationOptions; options != nil {
+		weight = options.Weight
+	}
+	return merge.List{Hits: o.hits, Weight: weight, Position: i, Index: o.p.ix.UID, Limit: o.p.ix.Settings.MaxTotalHits()}
 }
 
 // stamp is what a hit tells of where it was found.

@@ -10,7 +10,7 @@ import (
 
 // settleHybrid gives a hybrid search with distinct values the total and the
 // facets of one server: what either of its two searches leaves, without what the
-// hits up to the end of the page exclude, and with the page's hits again.
+// hits up to the end of the page exclude, and with these hits again.
 func (r *Reader) settleHybrid(ctx context.Context, call Call, o *result, words, meaning *prepared, chosen []merge.Chosen) *meili.Error {
 	p := o.p
 	if p.client.RankingScoreThreshold != nil || p.to == 0 {
@@ -19,11 +19,9 @@ func (r *Reader) settleHybrid(ctx context.Context, call Call, o *result, words, 
 	left := &survivors{gone: []*hit.Hit{}}
 	merged := walk{taken: make(map[string]struct{}), kept: make(map[string]struct{})}
 	page := make(map[string]struct{}, len(chosen))
-	for i, c := range chosen {
+	for _, c := range chosen {
 		merged.take(c.Hit)
-		if i >= p.from {
-			page[string(c.Hit.Version())] = struct{}{}
-		}
+		page[string(c.Hit.Version())] = struct{}{}
 	}
 	counted := make(map[string]struct{})
 	var all []*hit.Hit
@@ -44,8 +42,7 @@ func (r *Reader) settleHybrid(ctx context.Context, call Call, o *result, words, 
 		version := string(h.Version())
 		_, stays := counted[version]
 		_, shown := page[version]
-		_, passed := merged.kept[version]
-		if shown || stays && !passed && merged.free(h) {
+		if shown || stays && merged.free(h) {
 			left.hits = append(left.hits, h)
 		} else {
 			left.gone = append(left.gone, h)

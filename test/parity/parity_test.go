@@ -3,7 +3,10 @@ package parity
 import (
 	"encoding/json"
 	"flag"
+	"fmt"
+	"reflect"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/miroir-gateway/miroir/test/fleet"
@@ -12,7 +15,10 @@ import (
 // long runs all documents and queries on the double too.
 var long = flag.Bool("long", false, "run all documents and queries on the double")
 
-// only narrows a run to one set.
+var odd = flag.Int("odd", 3, "how many odd sets to run")
+
+// within and only narrow a run to a shape and to the sets of a name.
+var within = flag.String("shape", "", "run this shape alone")
 var only = flag.String("set", "", "run this set alone")
 
 // shapes are the fleets that are held to the one server.
@@ -46,7 +52,7 @@ func TestFleetAnswersAsOneServer(t *testing.T) {
 		t.Fatal(err)
 	}
 	if *only != "" {
-		all = slices.DeleteFunc(all, func(s set) bool { return s.name != *only })
+		all = slices.DeleteFunc(all, func(s set) bool { return !strings.HasPrefix(s.name, *only) })
 	}
 	plain := fleet.Plain(t)
 	one := newServer(t, plain.URL(), fleet.PlainKey)
@@ -56,6 +62,9 @@ func TestFleetAnswersAsOneServer(t *testing.T) {
 	told := memory{one: one, answers: map[*query]*answer{}}
 	var results table
 	for _, shape := range shapes {
+		if *within != "" && *within != shape.name {
+			continue
+		}
 		t.Run(shape.name, func(t *testing.T) {
 			f := fleet.Start(t, shape.fleet)
 			gateway := newServer(t, f.URL, fleet.MasterKey)
@@ -112,26 +121,54 @@ func compare(t *testing.T, told *memory, gateway *server, shape string, s *set, 
 			if v == same {
 				shown++
 			}
-			t.Logf("%s, %s (%s), to the letter %t: %s %s\n want %s\n got  %s", s.name, v, q.kind, entire, q.path, body, brief(want, v), brief(got, v))
+			t.Logf("%s, %s (%s), to the letter %t: %s %s\n %s", s.name, v, q.kind, entire, q.path, body, brief(want, got, v))
 		}
 	}
 }
 
-// brief shows the part of an answer that a verdict is about.
-func brief(a *answer, v verdict) string {
-	const most = 1500
-	shown := any(a.ids())
-	if v != order && v != hits && v != ties {
-		rest := map[string]any{}
-		for name, value := range a.body {
-			if name != "hits" || v == same {
-				rest[name] = value
+// brief shows the parts of two answers that differ.
+func brief(want, got *answer, v verdict) string {
+	if v == order || v == hits || v == ties {
+		return fmt.Sprintf("want %.1500s\n got  %.1500s", fmt.Sprint(want.ids()), fmt.Sprint(got.ids()))
+	}
+	var out []string
+	differ("", want.body, got.body, func(path string, w, g any) {
+		if len(out) < 6 {
+			out = append(out, fmt.Sprintf("%s: want %.300v, got %.300v", path, w, g))
+		}
+	})
+	if len(out) == 0 {
+		out = append(out, fmt.Sprintf("order of facets: want %.1500s\n got %.1500s", want.facets, got.facets))
+	}
+	return strings.Join(out, "\n ")
+}
+
+// differ visits the deepest parts in which two values differ.
+func differ(path string, want, got any, visit func(path string, want, got any)) {
+	w, isObject := want.(map[string]any)
+	g, both := got.(map[string]any)
+	if !isObject || !both {
+		if wl, ok := want.([]any); ok {
+			if gl, ok := got.([]any); ok && len(wl) == len(gl) {
+				for i := range wl {
+					differ(fmt.Sprintf("%s[%d]", path, i), wl[i], gl[i], visit)
+				}
+				return
 			}
 		}
-		shown = rest
+		if !reflect.DeepEqual(want, got) {
+			visit(path, want, got)
+		}
+		return
 	}
-	text, _ := json.Marshal(shown) // decoded from JSON: it goes back
-	return string(text[:min(len(text), most)])
+	for name := range w {
+		differ(path+"."+name, w[name], g[name], visit)
+	}
+	for name := range g {
+		if _, ok := w[name]; !ok {
+			visit(path+"."+name, nil, g[name])
+		}
+	}
 }
 
 // targets holds the counts of a shape to what is promised.

@@ -136,6 +136,9 @@ func sets(documents, queries int) ([]set, error) {
 		return nil, fmt.Errorf("the standard library's documentation: %w", err)
 	}
 	all := []set{proseSet(), rulesSet(), bookSet(), symbols, placeSet(), vectorSet(), distinctSet()}
+	for seed := range *odd {
+		all = append(all, oddSet(seed))
+	}
 	for i := range all {
 		all[i].documents = some(all[i].documents, documents)
 		all[i].queries = some(all[i].queries, queries)

@@ -76,6 +76,7 @@ type Hit struct {
 	lat, lng    float64
 	located     bool
 	semantic    bool
+	blank       bool
 	// Score is _rankingScore, and -1 where the node gave none.
 	Score float64
 	// Pin is the position that a search rule gave the hit, -1 for none.
@@ -135,6 +136,10 @@ func (h *Hit) Place() (lat, lng float64, ok bool) { return h.lat, h.lng, h.locat
 
 // Distinct are the normalised values of the distinct attribute.
 func (h *Hit) Distinct() []string { return h.answer.distinct[h.distinct.From:h.distinct.To] }
+
+// Blank reports whether a distinct value is an empty text, or nothing but space.
+// An empty one is no value to the index; what compares documents takes it for one.
+func (h *Hit) Blank() bool { return h.blank }
 
 // Values are the hit's score values, where they were wanted.
 func (h *Hit) Values() []Value { return h.answer.values[h.values.From:h.values.To] }

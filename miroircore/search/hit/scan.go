@@ -290,7 +290,7 @@ func (s *scanner) member(h *Hit, key []byte, from int) (stay, ok bool) {
 		return false, false
 	}
 	if s.want.Distinct != "" {
-		s.collect(s.want.Distinct, key, value)
+		s.collect(h, s.want.Distinct, key, value)
 	}
 	if s.want.PrimaryKey != "" && string(key) == s.want.PrimaryKey {
 		h.id = Span{int32(value), int32(s.i)}

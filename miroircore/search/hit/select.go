@@ -101,12 +101,17 @@ func (s *scanner) selectArray(selectors []string, depth int) bool {
 
 // collect adds the values that path selects of a member to the hit's distinct
 // values. The member has been walked over already, so it is well formed.
-func (s *scanner) collect(path string, key []byte, at int) {
+func (s *scanner) collect(h *Hit, path string, key []byte, at int) {
 	if !strings.HasPrefix(path, string(key)) {
 		return
 	}
 	c := cursor{b: s.b, i: at}
-	visit := func(l leaf) { s.a.distinct = append(s.a.distinct, l.facet()) }
+	visit := func(l leaf) {
+		h.blank = h.blank || l.isText && l.text == ""
+		if !l.empty { // which is no value to Meilisearch's index
+			s.a.distinct = append(s.a.distinct, l.facet())
+		}
+	}
 	switch {
 	case len(path) == len(key):
 		c.leaves(visit)
@@ -120,6 +125,7 @@ type leaf struct {
 	number float64
 	text   string // normalised
 	isText bool
+	empty  bool // a text without even a space
 }
 
 func (l leaf) facet() string {
@@ -190,7 +196,7 @@ func (c *cursor) leaves(visit func(leaf)) {
 		if escaped {
 			text = Unescape(nil, text)
 		}
-		visit(leaf{text: Normalize(string(text)), isText: true})
+		visit(leaf{text: Normalize(string(text)), isText: true, empty: len(text) == 0})
 	case ch == 't' || ch == 'f':
 		from := c.i
 		c.literal()

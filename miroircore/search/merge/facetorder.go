@@ -4,6 +4,8 @@ import (
 	"container/heap"
 	"slices"
 	"strings"
+
+	"github.com/miroir-gateway/miroir/miroircore/search/hit"
 )
 
 // sort puts values in the order in which Meilisearch gives them.
@@ -200,32 +202,91 @@ func (f *Facets) Tree(name string, index *Facets) {
 	}
 }
 
-// Split corrects the values of a mixed field by a sum over the documents in
-// which it is a number and by one over the others.
-func (f *Facets) Split(name string, numbers, texts *Facets) {
+// Text is a value of a facet that is no number, and how many documents have it.
+type Text struct {
+	Text, Norm string
+	Count      int
+}
+
+// Split corrects the values of a mixed field by all its texts and by a sum over
+// the documents in which it is a number.
+func (f *Facets) Split(name string, numbers *Facets, texts []Text) {
 	to := f.fields[name]
 	if to == nil {
 		return
 	}
-	sure := to.texts.values
-	to.numbers, to.texts = column{}, column{tree: to.texts.tree}
-	if from := numbers.fields[name]; from != nil {
-		to.numbers.values, to.numbers.at = from.numbers.values, from.numbers.at
-	}
-	for _, v := range sure {
-		if _, spelled := asNumber(v.text); !spelled {
-			to.texts.sum(v)
+	told := *to
+	*to = field{numbers: column{tree: told.numbers.tree}, texts: column{tree: told.texts.tree}}
+	for _, t := range texts {
+		v := value{text: t.Text, norm: t.Norm, count: t.Count}
+		if shown := told.texts.get(t.Norm); shown != nil {
+			v.text, v.disputed = shown.text, shown.disputed
 		}
+		to.texts.sum(v)
 	}
-	if from := texts.fields[name]; from != nil {
-		for _, c := range []*column{&from.numbers, &from.texts} {
-			for _, v := range c.values {
-				if to.texts.get(v.norm) == nil {
-					to.texts.sum(v)
+	sure := numbers.fields[name]
+	for _, c := range []*column{&told.numbers, &told.texts} {
+		for _, v := range c.values {
+			n, ok := asNumber(v.text)
+			if !ok {
+				continue
+			}
+			if to.texts.get(hit.Normalize(v.text)) != nil { // the count is the text's
+				if sure == nil || sure.numbers.get(v.text) == nil {
+					continue
 				}
+				v.count = sure.numbers.get(v.text).count
+			}
+			if v.norm, v.number, v.disputed = v.text, n, false; to.numbers.get(v.norm) == nil {
+				to.numbers.sum(v)
 			}
 		}
 	}
+}
+
+// Hidden are a field's numbers that texts are spelled as, where not all values are
+// shown: how many documents have these the counts do not tell.
+func (f *Facets) Hidden(name string, most int) []string {
+	to := f.fields[name]
+	if to == nil || len(to.numbers.values)+len(to.texts.values) <= most {
+		return nil
+	}
+	var list []string
+	for _, v := range to.numbers.values {
+		if to.texts.get(v.norm) != nil {
+			list = append(list, v.text)
+		}
+	}
+	return list
+}
+
+// Recount sets how many documents have a number; none has it where count is 0.
+func (f *Facets) Recount(name, number string, count int) {
+	to := f.fields[name]
+	if to == nil || to.numbers.get(number) == nil {
+		return
+	}
+	to.numbers.get(number).count = count
+	if count == 0 {
+		to.numbers.values = slices.DeleteFunc(to.numbers.values, func(v value) bool { return v.norm == number })
+		clear(to.numbers.at)
+		to.numbers.index()
+	}
+}
+
+// Texts are the values of a field, whatever they look like.
+func (f *Facets) Texts(name string) []Text {
+	to := f.fields[name]
+	if to == nil {
+		return nil
+	}
+	var list []Text
+	for _, c := range []*column{&to.numbers, &to.texts} {
+		for _, v := range c.values {
+			list = append(list, Text{v.text, v.norm, v.count})
+		}
+	}
+	return list
 }
 
 // Disputed are a field's texts that answers spell in different ways.

@@ -28,9 +28,11 @@ type Chosen struct {
 
 // Tally counts what a merge went through.
 type Tally struct {
-	// Taken are the hits up to the end of the window, Repeated those left out
-	// because they share a distinct value with one that was taken.
-	Taken, Repeated int
+	// Taken are the hits up to the end of the window.
+	Taken int
+	// Rejected are those left out because they share a distinct value with one
+	// that was taken.
+	Rejected []*hit.Hit
 	// Full reports whether the lists held enough to reach the window's end.
 	Full bool
 }
@@ -71,7 +73,7 @@ func Federated(lists []List, w Window) (chosen []Chosen, t Tally) {
 			continue
 		}
 		if w.Distinct && pick.repeated(h) {
-			t.Repeated++
+			t.Rejected = append(t.Rejected, h)
 			continue
 		}
 		given[l.Index]++
