@@ -35,9 +35,6 @@ func (o *result) render() merge.Render {
 func (o *result) doubts(mixed []string) doubts {
 	render := o.render()
 	d := doubts{cut: o.facets.Cut(render)}
-	if o.p.client.RankingScoreThreshold != nil {
-		return d // what it leaves out no filter can
-	}
 	d.mixed = mixed
 	for field, values := range o.facets.Disputed(render.Only) {
 		for _, norm := range values {
@@ -62,22 +59,16 @@ func (r *Reader) settleFacets(ctx context.Context, call Call, o *result) *meili.
 		o.facets = nil // the node's own are right
 		return nil
 	}
+	if o.p.client.RankingScoreThreshold != nil {
+		for _, name := range o.facets.Mixed(o.render().Only) {
+			o.facets.Guess(name) // no filter leaves out what the threshold does
+		}
+	}
 	d := o.doubts(mixed)
 	if d.none() {
 		return nil
 	}
-	var list []inquiry
-	if len(d.cut) > 0 {
-		list = append(list, inquiry{facets: d.cut, all: true})
-	}
-	for _, name := range d.mixed {
-		list = append(list, inquiry{facets: []string{name}, only: joinFilters(o.narrow, numbersOf(name, true))})
-	}
-	for _, x := range d.disputed {
-		list = append(list, inquiry{facets: []string{x.field, hidden.VersionField},
-			only: joinFilters(o.narrow, filterText(quoted(x.field)+" = "+quoted(x.norm)))})
-	}
-	answers, err := r.inquire(ctx, call, o.p, list)
+	answers, err := r.inquire(ctx, call, o.p, o.inquiries(d))
 	if err != nil {
 		return err
 	}
@@ -89,6 +80,22 @@ func (r *Reader) settleFacets(ctx context.Context, call Call, o *result) *meili.
 		return err
 	}
 	return r.unhide(ctx, call, o, d.mixed)
+}
+
+// inquiries are what has to be asked about the doubts.
+func (o *result) inquiries(d doubts) []inquiry {
+	var list []inquiry
+	if len(d.cut) > 0 {
+		list = append(list, inquiry{facets: d.cut, all: true})
+	}
+	for _, name := range d.mixed {
+		list = append(list, inquiry{facets: []string{name}, only: joinFilters(o.narrow, numbersOf(name, true))})
+	}
+	for _, x := range d.disputed {
+		list = append(list, inquiry{facets: []string{x.field, hidden.VersionField},
+			only: joinFilters(o.narrow, filterText(quoted(x.field)+" = "+quoted(x.norm)))})
+	}
+	return list
 }
 
 // hiddenAtOnce bounds how many numbers of a facet are counted one by one.

@@ -74,28 +74,22 @@ func (m *member) everything() *prepared {
 }
 
 // settleCut finds which of several equally frequent values the member's facets
-// show.
+// show, and how values are spelled: as the first document of the index does.
 func (f *federation) settleCut(ctx context.Context, m *member) *meili.Error {
 	if m.facets == nil {
 		return nil
 	}
 	o := &result{p: m.everything(), total: m.total}
-	cut := m.counts.Cut(o.render())
-	if len(cut) == 0 {
+	o.facets = &m.counts
+	d := o.doubts(nil)
+	if d.none() {
 		return nil
 	}
-	answers, err := f.r.inquire(ctx, f.call, o.p, []inquiry{{facets: cut, all: true}})
+	answers, err := f.r.inquire(ctx, f.call, o.p, o.inquiries(d))
 	if err != nil {
 		return err
 	}
-	index, err := sumOf(answers[0])
-	if err != nil {
-		return err
-	}
-	for _, name := range cut {
-		m.counts.Tree(name, index)
-	}
-	return nil
+	return o.settle(d, answers, nil)
 }
 
 // rejected are the hits that the common list of a member's queries leaves out

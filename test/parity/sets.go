@@ -130,13 +130,13 @@ func list(values ...string) []string { return append([]string{}, values...) }
 
 // sets gives all sets, each of at most that many documents and queries; none
 // means all there are.
-func sets(documents, queries int) ([]set, error) {
+func sets(documents, queries, odd int) ([]set, error) {
 	symbols, err := symbolSet()
 	if err != nil {
 		return nil, fmt.Errorf("the standard library's documentation: %w", err)
 	}
 	all := []set{proseSet(), rulesSet(), bookSet(), symbols, placeSet(), vectorSet(), distinctSet()}
-	for seed := range *odd {
+	for seed := range odd {
 		all = append(all, oddSet(seed))
 	}
 	for i := range all {

@@ -232,16 +232,22 @@ func (f *Facets) Split(name string, numbers *Facets, texts []Text) {
 				continue
 			}
 			if to.texts.get(hit.Normalize(v.text)) != nil { // the count is the text's
-				if sure == nil || sure.numbers.get(v.text) == nil {
+				if sure == nil || sure.numbers.get(v.text) == nil || to.numbers.get(v.text) != nil {
 					continue
 				}
 				v.count = sure.numbers.get(v.text).count
 			}
-			if v.norm, v.number, v.disputed = v.text, n, false; to.numbers.get(v.norm) == nil {
-				to.numbers.sum(v)
-			}
+			v.norm, v.number, v.disputed = v.text, n, false
+			to.numbers.sum(v)
 		}
 	}
+}
+
+// Guess takes the texts of a mixed field that are spelled as numbers for numbers,
+// where nothing more can be learned.
+func (f *Facets) Guess(name string) {
+	texts := slices.DeleteFunc(f.Texts(name), func(t Text) bool { _, number := asNumber(t.Text); return number })
+	f.Split(name, &Facets{}, texts)
 }
 
 // Hidden are a field's numbers that texts are spelled as, where not all values are

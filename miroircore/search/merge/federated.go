@@ -44,7 +44,7 @@ func Federated(lists []List, w Window) (chosen []Chosen, t Tally) {
 	at := make([]int, len(lists))
 	seen := make(map[string]struct{})
 	given := make(map[string]int)
-	pick := picker{w: w}
+	pick := picker{w: w, blank: true}
 	var key []byte
 	for {
 		best := -1

@@ -128,7 +128,12 @@ type picker struct {
 	seen map[string]struct{}
 	n    int
 	left int
+	// blank takes all blank values for one.
+	blank bool
 }
+
+// blank is how a text of nothing but space stands among distinct values.
+const blank = "s"
 
 // add takes the next hit and reports whether the rest does not matter.
 func (p *picker) add(h *hit.Hit) (full bool) {
@@ -169,6 +174,9 @@ func (p *picker) choose(h *hit.Hit) (full bool) {
 
 func (p *picker) repeated(h *hit.Hit) bool {
 	values := h.Distinct()
+	if p.blank && h.Blank() {
+		values = append(values[:len(values):len(values)], blank)
+	}
 	for _, v := range values {
 		if _, ok := p.seen[v]; ok {
 			return true
