@@ -3,6 +3,7 @@ package search
 import (
 	"context"
 	"encoding/json"
+	"log/slog"
 	"net/http"
 	"slices"
 	"strconv"
@@ -103,6 +104,11 @@ func (r *Reader) settled(ctx context.Context, call Call, out *result) (*result, 
 	err := r.settleDistinct(ctx, call, out)
 	if err == nil {
 		err = r.settleFacets(ctx, call, out)
+	}
+	if err != nil && err.Status < http.StatusInternalServerError {
+		// The search itself was not refused, so it is not for what is asked besides.
+		r.o.Logger.LogAttrs(ctx, slog.LevelDebug, "a search's totals and facets stay estimates", slog.String("index", out.p.ix.UID), slog.Any("error", err))
+		err = nil
 	}
 	if err != nil {
 		out.release()
