@@ -16,7 +16,7 @@ import (
 // finish. It is called with the mutex held.
 func (w *Writer) linesToFinish(o *operation) []*line {
 	uids := o.lineUIDs()
-	if len(uids) == 0 {
+	if len(uids) == 0 || o.internal {
 		if o.state == decided && !o.waiting {
 			o.waiting = true
 			l := &line{ops: []*operation{o}, finishing: true}
@@ -100,16 +100,20 @@ func (w *Writer) finish(o *operation) bool {
 	if err := failpoint.Hit("write.finish"); err != nil {
 		return false
 	}
-	w.journal.Append(journal.Record{Kind: journal.Finished, Op: o.op, Body: must(out)})
-	w.opts.Tasks.Finish(o.Task, task.Outcome{Status: out.Status, Details: out.Details, Error: out.Error, At: out.At})
-	if w.opts.Metrics != nil {
-		w.opts.Metrics.Ended(o.Kind, out.Status)
+	if !o.internal {
+		w.journal.Append(journal.Record{Kind: journal.Finished, Op: o.op, Body: must(out)})
+		w.opts.Tasks.Finish(o.Task, task.Outcome{Status: out.Status, Details: out.Details, Error: out.Error, At: out.At})
+		if w.opts.Metrics != nil {
+			w.opts.Metrics.Ended(o.Kind, out.Status)
+		}
 	}
 	w.mutex.Lock()
 	o.outcome = out
 	o.state = finished
 	w.forget(o)
-	delete(w.byTask, o.Task)
+	if !o.internal {
+		delete(w.byTask, o.Task)
+	}
 	if o.bind.New != nil {
 		delete(w.reserved, o.bind.Physical)
 	}
@@ -167,6 +171,9 @@ func (w *Writer) closeIfOver(o *operation) bool {
 // records are closed when the task table has been written: until then only they
 // know how its task ended.
 func (w *Writer) letGo(o *operation) {
+	if o.internal {
+		return
+	}
 	if c, ok := o.action.(interface{ closed(*Writer, *operation) }); ok && o.bind != nil {
 		c.closed(w, o)
 	}

@@ -122,6 +122,9 @@ type operation struct {
 	// canceling holds the operation back while its cancelation goes to the disk.
 	canceling bool
 	waiting   bool // it was acknowledged from the gateway's disk
+	// internal says that no client knows of it: it has no task, and no restart
+	// takes it up again.
+	internal bool
 }
 
 // action is what one kind of operation does.
@@ -238,5 +241,8 @@ func onIndex(ix *index.Index) *binding {
 }
 
 func (o *operation) String() string {
+	if o.internal {
+		return fmt.Sprintf("operation %d (%s)", o.op, o.Kind)
+	}
 	return fmt.Sprintf("operation %d (%s, task %d)", o.op, o.Kind, o.Task)
 }

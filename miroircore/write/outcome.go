@@ -20,6 +20,14 @@ type note struct {
 	Detail any          `json:"detail,omitempty"`
 }
 
+// note writes down how a node is getting on with an operation. Nobody takes up
+// an internal one after a restart.
+func (w *Writer) note(o *operation, kind journal.Kind, n note) {
+	if !o.internal {
+		w.journal.Append(journal.Record{Kind: kind, Op: o.op, Body: must(n)})
+	}
+}
+
 // Enqueued implements outbox.Events.
 func (w *Writer) Enqueued(id, _ string, s *outbox.Step, at outbox.Mark) {
 	w.mutex.Lock()
@@ -31,7 +39,7 @@ func (w *Writer) Enqueued(id, _ string, s *outbox.Step, at outbox.Mark) {
 	if o == nil {
 		return
 	}
-	w.journal.Append(journal.Record{Kind: journal.Delivered, Op: o.op, Body: must(note{Node: id, Step: s.Number, UID: at.UID, At: at.EnqueuedAt})})
+	w.note(o, journal.Delivered, note{Node: id, Step: s.Number, UID: at.UID, At: at.EnqueuedAt})
 	t := o.target(id)
 	t.sent = max(t.sent, s.Number+1)
 	w.checkQuorum(o)
@@ -45,12 +53,14 @@ func (w *Writer) Ended(id, _ string, s *outbox.Step, out outbox.Outcome) {
 		w.mutex.Unlock()
 		return
 	}
-	w.journal.Append(journal.Record{Kind: journal.Ended, Op: o.op, Body: must(note{Node: id, Step: s.Number, Error: out.Error, Gone: out.Gone, Lost: out.Lost, Detail: out.Details})})
+	w.note(o, journal.Ended, note{Node: id, Step: s.Number, Error: out.Error, Gone: out.Gone, Lost: out.Lost, Detail: out.Details})
 	t := o.target(id)
 	switch {
 	case out.Gone:
 		t.gone = true
-		w.stale[id] = true
+		if !out.Void {
+			w.stale[id] = true
+		}
 	case out.Lost:
 		t.lost = true
 	case out.Error != nil:

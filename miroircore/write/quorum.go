@@ -232,11 +232,14 @@ func (w *Writer) lost(o *operation) bool {
 			needs = append(needs, s)
 		}
 	}
-	taken := o.takers()
+	taken, gone := o.takers(), make(map[string]bool)
+	for i := range o.bind.Targets {
+		gone[o.bind.Targets[i].Node] = o.bind.Targets[i].gone
+	}
 	w.mutex.Unlock()
 	quorum := w.opts.Quorum()
 	for _, s := range needs {
-		if !enough(quorum, p, s, func(id string) bool { return taken[id] || w.usable(id) }) {
+		if !enough(quorum, p, s, func(id string) bool { return taken[id] || !gone[id] && w.usable(id) }) {
 			return true
 		}
 	}

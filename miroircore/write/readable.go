@@ -335,7 +335,7 @@ func (w *Writer) Deliveries(taskUID uint32) []Delivery {
 	defer w.mutex.Unlock()
 	list := []Delivery{}
 	for _, o := range w.ops {
-		if o.Task != taskUID || o.bind == nil {
+		if o.internal || o.Task != taskUID || o.bind == nil {
 			continue
 		}
 		for i := range o.bind.Targets {

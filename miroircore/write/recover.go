@@ -72,7 +72,9 @@ func (w *Writer) recover(open []*journal.Operation) error {
 
 // line puts an operation at the end of the lines of its indexes.
 func (w *Writer) line(o *operation) {
-	w.byTask[o.Task] = o
+	if !o.internal {
+		w.byTask[o.Task] = o
+	}
 	for _, uid := range o.lineUIDs() {
 		l := w.lines[uid]
 		if l == nil {
@@ -171,6 +173,7 @@ func (w *Writer) resume(o *operation, n *recovered) {
 	}
 	o.startAt = w.opts.Now()
 	o.firstAt = make(map[int]time.Time)
+	w.narrow(o)
 	o.touch()
 	if o.state != finished {
 		w.wg.Go(func() {
@@ -187,6 +190,9 @@ func (w *Writer) resume(o *operation, n *recovered) {
 }
 
 func (w *Writer) resumeTarget(o *operation, t *target, n *recovered) {
+	if t.gone {
+		return
+	}
 	for _, e := range n.ended {
 		if e.Node != t.Node {
 			continue

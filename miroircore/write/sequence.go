@@ -282,7 +282,11 @@ func (w *Writer) walk(l *line) []*operation {
 		case sequenced:
 			if o.durable && !o.canceling && !w.closed && w.mayBind(o) {
 				o.state = resolving
-				w.wg.Go(func() { w.findMeaning(o) })
+				if h, ok := o.action.(*hold); ok {
+					close(h.turn)
+				} else {
+					w.wg.Go(func() { w.findMeaning(o) })
+				}
 			}
 			return ready
 		case resolving:
@@ -308,6 +312,9 @@ func (w *Writer) findMeaning(o *operation) {
 			o.state = resolving
 			body := must(b)
 			w.mutex.Unlock()
+			if o.internal {
+				break
+			}
 			if err = w.journal.AppendSync(journal.Record{Kind: journal.Bound, Op: o.op, Body: body}).Durable(); err == nil {
 				break
 			}
@@ -340,21 +347,52 @@ func (w *Writer) dispatch(o *operation) {
 	o.state = dispatched
 	o.startAt = w.opts.Now()
 	o.firstAt = make(map[int]time.Time)
+	w.narrow(o)
 	o.touch()
 	for i := range o.bind.Targets {
 		t := &o.bind.Targets[i]
+		if t.gone {
+			continue
+		}
 		t.steps = o.action.steps(w, o, t)
 		if len(t.steps) > 0 {
 			w.box(t.Node).Push(o.bind.Physical, t.steps...)
 		}
 	}
 	w.checkQuorum(o) // one that touches nothing has it
+	if o.internal {
+		w.forget(o) // the outbox keeps its place; nobody else waits for it
+	}
+}
+
+// narrow takes nodes out of an operation on documents that have ceased to be
+// replicas since it was bound: a copy that is made anew must not get what was
+// meant for the one before. It is called with the mutex held.
+func (w *Writer) narrow(o *operation) {
+	switch o.Kind {
+	case kindDocuments, kindDelete, kindDeleteAll, kindFilter, kindEdit:
+	default:
+		return
+	}
+	ix, ok := w.opts.Catalog.ByPhysical(o.bind.Physical)
+	if !ok || o.bind.New != nil {
+		return
+	}
+	for i := range o.bind.Targets {
+		t := &o.bind.Targets[i]
+		holds := func(s int) bool { return ix.Placement.Holds(t.Node, s) }
+		if len(t.Shards) > 0 && !slices.ContainsFunc(t.Shards, holds) {
+			t.gone = true
+		}
+	}
 }
 
 // afterDispatch tells the task table, and ends an operation that needs no node.
 func (w *Writer) afterDispatch(o *operation) {
-	if err := w.opts.Tasks.Start(o.Task, o.startAt); err != nil {
-		w.log.Error("a task could not be started", "task", o.Task, "error", err)
+	if !o.internal {
+		if err := w.opts.Tasks.Start(o.Task, o.startAt); err != nil {
+			w.log.Error("a task could not be started", "task", o.Task, "error", err)
+		}
 	}
 	w.review(o)
 }

@@ -66,8 +66,10 @@ type Node struct {
 	checking,
 	watching,
 	closed bool
-	poke   chan struct{} // wakes the watcher
-	strays []stray
+	poke      chan struct{} // wakes the watcher
+	strays    []stray
+	wanderers []*wanderer
+	flying    map[string]int // requests under way whose queue was dropped, by index
 }
 
 // New makes the outbox of a node and begins to look whether its last known task
@@ -89,7 +91,7 @@ func New(opts Options) *Node {
 		opts.MaxJoinSteps = 1000
 	}
 	n := &Node{opts: opts, queues: make(map[string]*queue), pending: make(map[uint32]*delivery),
-		known: make(map[uint32]bool), last: opts.Last, stale: opts.Stale, poke: make(chan struct{}, 1)}
+		known: make(map[uint32]bool), flying: make(map[string]int), last: opts.Last, stale: opts.Stale, poke: make(chan struct{}, 1)}
 	for _, uid := range opts.Known {
 		n.known[uid] = true
 	}
@@ -169,13 +171,18 @@ func (n *Node) dropAll() map[string][]*item {
 
 func (n *Node) ended(dropped map[string][]*item) {
 	for _, index := range slices.Sorted(maps.Keys(dropped)) {
-		for _, it := range dropped[index] {
-			if !it.done {
-				n.opts.Events.Ended(n.opts.Node, index, it.step, Outcome{Gone: true})
-			}
-		}
-		n.opts.Events.Changed(n.opts.Node, index)
+		n.gone(index, dropped[index], Outcome{Gone: true})
 	}
+}
+
+// gone tells that dropped items will never be done.
+func (n *Node) gone(index string, dropped []*item, o Outcome) {
+	for _, it := range dropped {
+		if !it.done {
+			n.opts.Events.Ended(n.opts.Node, index, it.step, o)
+		}
+	}
+	n.opts.Events.Changed(n.opts.Node, index)
 }
 
 // GiveUp voids the node's copies: what waits for it is dropped, and so is what
@@ -185,11 +192,27 @@ func (n *Node) GiveUp() {
 	n.giveUp()
 }
 
-// Revive takes writes again after the node's copies were made anew.
+// Revive takes writes again after the node's copies were made anew. Its tasks of
+// before may be another's now: what they were to do is sent again.
 func (n *Node) Revive() {
 	n.mutex.Lock()
 	n.stale, n.rolled = false, false
 	n.last = nil
+	for uid, d := range n.pending {
+		delete(n.pending, uid)
+		for _, it := range d.items {
+			it.state = refused
+			d.queue.fail(it, false)
+		}
+	}
+	clear(n.known)
+	n.strays, n.wanderers = nil, nil
+	for _, q := range n.queues {
+		q.unsure, q.base = false, nil
+		for _, it := range q.items {
+			it.step.Unsure = false
+		}
+	}
 	n.mutex.Unlock()
 	n.Suspect()
 }

@@ -41,6 +41,7 @@ type queue struct {
 	items   []*item
 	running bool
 	sending bool
+	void    bool  // what was in it was dropped
 	unsure  bool  // some item may have been sent without being noted
 	base    *Mark // the newest task known before the first unsure send
 	rewind  *item // wait for the enqueued ones, then send again from here on
@@ -219,6 +220,10 @@ func (q *queue) send(group []*item) {
 	n.mutex.Lock()
 	q.sending = false
 	n.cond.Broadcast()
+	if q.void {
+		q.landed(group, base, mark, answer, err)
+		return
+	}
 	switch {
 	case err == nil && answer == nil:
 		q.backOff = 0
@@ -301,6 +306,10 @@ func (q *queue) changed() {
 // adopt notes that the items are a task of the node.
 func (q *queue) adopt(group []*item, mark Mark) {
 	n := q.node
+	if q.void {
+		n.follow(q, mark)
+		return
+	}
 	for _, it := range group {
 		it.state = enqueued
 	}

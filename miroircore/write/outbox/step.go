@@ -78,7 +78,9 @@ type Outcome struct {
 	Lost bool
 	// Gone says that the step will never get to the node: what is said of the
 	// node's copies is void until they are made anew.
-	Gone                  bool
+	Gone bool
+	// Void says that only what waited for this index was dropped.
+	Void                  bool
 	Details               json.RawMessage
 	StartedAt, FinishedAt time.Time
 }

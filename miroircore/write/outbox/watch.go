@@ -51,7 +51,7 @@ func (n *Node) poll() {
 		case <-timer.C:
 		}
 		n.mutex.Lock()
-		if n.closed || len(n.pending) == 0 && len(n.strays) == 0 {
+		if n.closed || len(n.pending) == 0 && len(n.strays) == 0 && len(n.wanderers) == 0 {
 			n.watching = false
 			n.mutex.Unlock()
 			return
@@ -65,6 +65,7 @@ func (n *Node) poll() {
 		}
 		if !blocked {
 			n.findStrays()
+			n.findWanderers()
 		}
 		if progress {
 			wait = minPoll
@@ -136,7 +137,11 @@ func (n *Node) vanished(d *delivery) {
 	n.Suspect()
 	n.mutex.Lock()
 	defer n.mutex.Unlock()
+	if n.pending[d.mark.UID] != d {
+		return
+	}
 	delete(n.pending, d.mark.UID)
+	n.cond.Broadcast()
 	for _, it := range d.items {
 		it.state = refused // not in flight, and not past
 		d.queue.fail(it, false)
@@ -147,9 +152,12 @@ func (n *Node) vanished(d *delivery) {
 func (n *Node) finished(client *node.Client, d *delivery, task *meili.Task) {
 	q := d.queue
 	o := Outcome{Details: task.Details, StartedAt: parseTime(task.StartedAt), FinishedAt: parseTime(task.FinishedAt)}
+	n.mutex.Lock()
+	joined := len(d.items) > 1
+	n.mutex.Unlock()
 	own := true
 	if task.Status != meili.StatusSucceeded {
-		own = len(d.items) == 1 && task.Status == meili.StatusFailed && n.ranAlone(client, task)
+		own = !joined && task.Status == meili.StatusFailed && n.ranAlone(client, task)
 	}
 	n.mutex.Lock()
 	defer n.mutex.Unlock()
@@ -159,6 +167,8 @@ func (n *Node) finished(client *node.Client, d *delivery, task *meili.Task) {
 	delete(n.pending, d.mark.UID)
 	defer n.cond.Broadcast()
 	switch {
+	case len(d.items) == 0: // dropped meanwhile
+		q.changed()
 	case task.Status == meili.StatusSucceeded:
 		n.succeed(d, o)
 	case own && d.items[0].step.accepts(task.Error):
