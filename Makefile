@@ -45,9 +45,9 @@ bench: build ## print the figures that have targets; some need MEILISEARCH_BIN
 	go run ./test/bench
 
 .PHONY: parity
-parity: ## compare searches over shards with one real server, query by query; needs MEILISEARCH_BIN
+parity: ## compare fleets with one real server, query by query, and print the table; needs MEILISEARCH_BIN
 	@test -n "$${MEILISEARCH_BIN:-}" || { echo "parity: MEILISEARCH_BIN must name a real Meilisearch"; exit 1; }
-	go test -count 1 -v -run TestShardsAnswerAsOneServer ./miroircore/search
+	go test -count 1 -v -timeout 30m ./test/parity
 
 .PHONY: fuzz
 fuzz: ## fuzz the Caddyfile for a minute

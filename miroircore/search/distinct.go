@@ -38,9 +38,12 @@ func (r *Reader) settleDistinct(ctx context.Context, call Call, o *result) *meil
 	case o.exhausted() && o.whole != nil && (o.facets == nil || p.semantic()) && (p.client.Distinct != nil || !o.several()), p.paged && len(p.client.Facets) == 0 && !o.several() && !p.semantic():
 		return nil
 	case o.exhausted() && o.whole == nil && !o.several():
-		all, _ := merge.Page(nil, o.g.answers(), merge.Window{To: maxInt, Distinct: true})
-		left = &survivors{hits: all, total: len(all)}
-	default:
+		all, _ := merge.Page(nil, o.g.answers(), merge.Window{To: maxInt, Distinct: p.distinct != ""})
+		if len(all) < p.to { // else the server stops at the end of the page
+			left = &survivors{hits: all, total: len(all)}
+		}
+	}
+	if left == nil {
 		c, err := r.census(ctx, call, p)
 		if err != nil || c == nil {
 			return err

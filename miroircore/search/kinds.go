@@ -193,3 +193,9 @@ func numbersOf(name string, are bool) []byte {
 	}
 	return filterText(text)
 }
+
+// ranges reports whether a field can be filtered by more than equality.
+func ranges(ix *index.Index, attribute string) bool {
+	rule, _ := settings.MatchFilterable(ix.Settings.Filterable(), attribute)
+	return rule != nil && rule.Comparison
+}

@@ -177,12 +177,6 @@ func filterable(ix *index.Index, attribute string) bool {
 	return rule != nil && (rule.Equality || rule.Comparison || rule.FacetSearch) && !strings.HasPrefix(attribute, hidden.Prefix)
 }
 
-// ranges reports whether a field can be filtered by more than equality.
-func ranges(ix *index.Index, attribute string) bool {
-	rule, _ := settings.MatchFilterable(ix.Settings.Filterable(), attribute)
-	return rule != nil && rule.Comparison
-}
-
 func checkFacets(ix *index.Index, facets []string) *meili.Error {
 	for _, name := range facets {
 		if name == "*" || strings.Contains(name, "*") && !strings.HasPrefix(name, hidden.Prefix) || filterable(ix, name) {

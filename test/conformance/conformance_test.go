@@ -25,6 +25,7 @@ func TestGatewayAnswersAsRecorded(t *testing.T) {
 		{"one", fleet.One, append(documented, ranked...)},
 		{"copies", fleet.Copies, append(documented, ranked...)},
 		{"groups", fleet.Groups, append(documented, ranked...)},
+		{"pair", fleet.Shape{Groups: []int{2}, Replication: 1}, ranked},
 		{"split", fleet.Split, ranked},
 	} {
 		known, err := recordings.ReadKnown("differences." + shape.name + ".txt")

@@ -2,6 +2,7 @@ package parity
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -60,24 +61,56 @@ func percent(n, of int) float64 {
 	return 100 * float64(n) / float64(of)
 }
 
-// String writes the table as Markdown.
+// String writes the table as Markdown: a line for each kind of query of a set, a
+// column for each shape.
 func (t *table) String() string {
 	var b strings.Builder
-	b.WriteString("| shape | set | kind | queries | same |")
-	for _, v := range verdicts[1:] {
-		b.WriteString(" " + string(v) + " |")
-	}
-	b.WriteString(" to the letter |\n|---|---|---|---|---|" + strings.Repeat("---|", len(verdicts)) + "\n")
+	var shapes []string
+	var lines [][2]string
 	for _, r := range t.rows {
-		fmt.Fprintf(&b, "| %s | %s | %s | %d | %.1f %% |", r.shape, r.set, r.kind, r.all, r.share(same))
-		for _, v := range verdicts[1:] {
-			if n := r.count[v]; n > 0 {
-				fmt.Fprintf(&b, " %d |", n)
-			} else {
-				b.WriteString(" |")
-			}
+		if !slices.Contains(shapes, r.shape) {
+			shapes = append(shapes, r.shape)
 		}
-		fmt.Fprintf(&b, " %.1f %% |\n", percent(r.whole, r.all))
+		if line := [2]string{r.set, string(r.kind)}; !slices.Contains(lines, line) {
+			lines = append(lines, line)
+		}
 	}
-	return b.String()
+	b.WriteString("| set | kind | queries | " + strings.Join(shapes, " | ") + " |\n|---|---|---|" + strings.Repeat("---|", len(shapes)) + "\n")
+	for _, line := range append(lines, [2]string{"all", ""}) {
+		all := 0
+		var cells []string
+		for _, shape := range shapes {
+			r := t.sum(func(r *row) bool {
+				return r.shape == shape && (line[0] == "all" || r.set == line[0] && string(r.kind) == line[1])
+			})
+			all = max(all, r.all)
+			cells = append(cells, r.String())
+		}
+		fmt.Fprintf(&b, "| %s | %s | %d | %s |\n", line[0], line[1], all, strings.Join(cells, " | "))
+	}
+	b.WriteString("| all | to the letter | |")
+	for _, shape := range shapes {
+		r := t.sum(func(r *row) bool { return r.shape == shape })
+		fmt.Fprintf(&b, " %.1f %% |", percent(r.whole, r.all))
+	}
+	return b.String() + "\n"
+}
+
+// String tells which share is the same, and of the rest what differs.
+func (r *row) String() string {
+	share := r.share(same)
+	text := "100 %"
+	if r.count[same] < r.all {
+		text = fmt.Sprintf("%.1f %%", min(share, 99.9))
+	}
+	var rest []string
+	for _, v := range verdicts[1:] {
+		if n := r.count[v]; n > 0 {
+			rest = append(rest, fmt.Sprintf("%d %s", n, v))
+		}
+	}
+	if len(rest) > 0 {
+		text += " (" + strings.Join(rest, ", ") + ")"
+	}
+	return text
 }
