@@ -70,6 +70,22 @@ type App struct {
 	// Whether, and how often, a slow read is asked of a second copy.
 	Hedge *Hedge `json:"hedge,omitempty"`
 
+	// How long a read waits for a node that says nothing, where no other copy
+	// answers. Default: `30s`.
+	NodeTimeout caddy.Duration `json:"node_timeout,omitempty"`
+
+	// The largest answer of a node to a read, in bytes. A larger one counts as
+	// failed. Default: 256 MiB.
+	MaxAnswer int64 `json:"max_answer,omitempty"`
+
+	// How many searches and other reads of documents run at a time.
+	// Default: 512.
+	MaxReads int `json:"max_reads,omitempty"`
+
+	// How many more of them wait for their turn. Further ones are answered 503
+	// `too_many_search_requests`. Default: 1000, as Meilisearch's queue.
+	QueuedReads int `json:"queued_reads,omitempty"`
+
 	// How nodes are probed.
 	Health *Health `json:"health,omitempty"`
 

@@ -47,6 +47,10 @@ func parseGlobal(d *caddyfile.Dispenser, existing any) (any, error) {
 //	    max_lag         <duration>
 //	    failover_after  <duration>
 //	    hedge           on|off [<percent>]
+//	    node_timeout    <duration>
+//	    max_answer      <size>
+//	    max_reads       <number>
+//	    queued_reads    <number>
 //	    health_interval <duration>
 //	    fails           <number>
 //	    passes          <number>
@@ -107,6 +111,10 @@ var options = []option{
 	{"max_lag", func(b *block, d *caddyfile.Dispenser) error { return duration(d, &b.app.MaxLag) }},
 	{"failover_after", func(b *block, d *caddyfile.Dispenser) error { return duration(d, &b.app.FailoverAfter) }},
 	{"hedge", (*block).hedge},
+	{"node_timeout", func(b *block, d *caddyfile.Dispenser) error { return duration(d, &b.app.NodeTimeout) }},
+	{"max_answer", func(b *block, d *caddyfile.Dispenser) error { return size(d, &b.app.MaxAnswer) }},
+	{"max_reads", func(b *block, d *caddyfile.Dispenser) error { return number(d, &b.app.MaxReads, maxReads) }},
+	{"queued_reads", func(b *block, d *caddyfile.Dispenser) error { return number(d, &b.app.QueuedReads, maxReads) }},
 	{"health_interval", func(b *block, d *caddyfile.Dispenser) error { return duration(d, &b.health().Interval) }},
 	{"fails", func(b *block, d *caddyfile.Dispenser) error { return number(d, &b.health().Fails, maxCount) }},
 	{"passes", func(b *block, d *caddyfile.Dispenser) error { return number(d, &b.health().Passes, maxCount) }},
@@ -125,6 +133,9 @@ var options = []option{
 
 // maxCount bounds copies and probes: more of them is a slip of the finger.
 const maxCount = 1000
+
+// maxReads bounds what may run or wait at a time.
+const maxReads = 1_000_000
 
 func optionNames() string {
 	names := make([]string, len(options))

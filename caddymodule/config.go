@@ -104,6 +104,7 @@ func (app *App) coreConfig(repl *caddy.Replacer) (*miroircore.Config, error) {
 		Topology: topology, MasterKey: masterKey, NodeKeys: nodeKeys,
 		Shards: app.Shards, WriteQuorum: app.WriteQuorum, Unavailable: app.Unavailable,
 		MaxLag: time.Duration(app.MaxLag), FailoverAfter: time.Duration(app.FailoverAfter),
+		NodeTimeout: time.Duration(app.NodeTimeout), MaxAnswer: app.MaxAnswer, MaxReads: app.MaxReads, QueuedReads: app.QueuedReads,
 		BadDocuments: app.BadDocuments, MaxBody: app.MaxBody, OutboxLimit: app.OutboxLimit,
 	}
 	if app.Hedge != nil {

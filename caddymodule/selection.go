@@ -49,8 +49,9 @@ func (b *block) selection(d *caddyfile.Dispenser) error {
 }
 
 // AdaptiveSelection asks the copy that is expected to answer first: it goes by
-// how long nodes took lately and how much they have to do. One read in twenty
-// goes elsewhere, to find out whether a node that was slow still is. What was
+// how long nodes took lately and how much they have to do, of which indexing is a
+// part. One read in twenty also tries a node that is not its first choice; one
+// that is known to be slow gets a duplicate that no client waits for. What was
 // learned outlives a reload.
 type AdaptiveSelection struct{}
 

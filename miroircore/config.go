@@ -14,6 +14,7 @@ import (
 
 	"github.com/miroir-gateway/miroir/miroircore/cluster"
 	"github.com/miroir-gateway/miroir/miroircore/hidden"
+	"github.com/miroir-gateway/miroir/miroircore/search"
 	"github.com/miroir-gateway/miroir/miroircore/search/merge"
 	"github.com/miroir-gateway/miroir/miroircore/search/plan"
 )
@@ -24,8 +25,12 @@ const (
 	DefaultWriteQuorum    = "majority"
 	DefaultUnavailable    = "partial"
 	DefaultMaxLag         = time.Second
-	DefaultFailoverAfter  = 500 * time.Millisecond
-	DefaultHedgeBudget    = 0.05
+	DefaultFailoverAfter  = search.DefaultFailoverAfter
+	DefaultHedgeBudget    = search.DefaultHedgeBudget
+	DefaultNodeTimeout    = search.DefaultTimeout
+	DefaultMaxAnswer      = search.DefaultMaxAnswer
+	DefaultMaxReads       = search.DefaultMaxReads
+	DefaultQueuedReads    = search.DefaultQueuedReads
 	DefaultHealthInterval = 5 * time.Second
 	DefaultFails          = 3
 	DefaultPasses         = 2
@@ -61,6 +66,14 @@ type Config struct {
 	// that hedging may cost, 0.05 by default.
 	NoHedge     bool
 	HedgeBudget float64
+	// NodeTimeout is after how long a node that says nothing to a read is given
+	// up, where no other copy answers. Default 30 s.
+	NodeTimeout time.Duration
+	// MaxAnswer is the largest answer of a node to a read, in bytes. Default 256 MiB.
+	MaxAnswer int64
+	// MaxReads is how many reads run at a time, QueuedReads how many more wait for
+	// their turn before further ones are refused. Defaults 512 and 1000.
+	MaxReads, QueuedReads int
 	// HealthInterval is the pause between probes of a node that is up, Fails how
 	// many failed ones take it down, Passes how many good ones bring it back.
 	// Defaults 5 s, 3, 2.
@@ -92,6 +105,10 @@ func (c Config) withDefaults() Config {
 	set(&c.MaxLag, DefaultMaxLag)
 	set(&c.FailoverAfter, DefaultFailoverAfter)
 	set(&c.HedgeBudget, DefaultHedgeBudget)
+	set(&c.NodeTimeout, DefaultNodeTimeout)
+	set(&c.MaxAnswer, int64(DefaultMaxAnswer))
+	set(&c.MaxReads, DefaultMaxReads)
+	set(&c.QueuedReads, DefaultQueuedReads)
 	set(&c.HealthInterval, DefaultHealthInterval)
 	set(&c.Fails, DefaultFails)
 	set(&c.Passes, DefaultPasses)
@@ -132,6 +149,8 @@ func (c *Config) Validate() error {
 		oneOf("unavailable", full.Unavailable, "partial", "error"),
 		oneOf("bad_documents", full.BadDocuments, "task", "reject"),
 		positive("max_lag", int64(full.MaxLag)), positive("failover_after", int64(full.FailoverAfter)),
+		positive("node_timeout", int64(full.NodeTimeout)), positive("max_answer", full.MaxAnswer),
+		positive("max_reads", int64(full.MaxReads)), positive("queued_reads", int64(full.QueuedReads)),
 		positive("health_interval", int64(full.HealthInterval)), positive("fails", int64(full.Fails)),
 		positive("passes", int64(full.Passes)), positive("max_body", full.MaxBody), positive("outbox_limit", full.OutboxLimit))
 	if full.HedgeBudget < 0 || full.HedgeBudget > 1 {

@@ -153,6 +153,8 @@ func (e *Engine) start() (err error) {
 	}
 	e.reader = search.New(search.Options{
 		Client: e.fleet.Client, Readable: e.Readable, Current: e.catalog.ByPhysical, Features: e.feature.All,
+		Behind: e.writer.Behind, Indexing: func(id string) bool { return e.writer.NodeState(id).Waiting > 0 },
+		Report: e.fleet.unread, Ended: e.tasks.Ended,
 		Logger: e.o.Logger, Now: e.o.Now, Metrics: e.metrics,
 	})
 	e.jobs = job.NewRunner(job.Options{
@@ -253,7 +255,10 @@ func (e *Engine) use(g *Generation) error {
 
 // tune has reads follow a configuration.
 func (e *Engine) tune(c *Config) {
-	e.reader.Tune(search.Tuning{FailoverAfter: c.FailoverAfter, NoHedge: c.NoHedge, HedgeBudget: c.HedgeBudget, Policy: c.Selection, Merger: c.Merger})
+	e.reader.Tune(search.Tuning{
+		FailoverAfter: c.FailoverAfter, NoHedge: c.NoHedge, HedgeBudget: c.HedgeBudget, Timeout: c.NodeTimeout,
+		MaxAnswer: c.MaxAnswer, MaxReads: c.MaxReads, QueuedReads: c.QueuedReads, Policy: c.Selection, Merger: c.Merger,
+	})
 }
 
 // detach takes a generation away. If it was in force, the newest of those left is.
@@ -302,6 +307,7 @@ func (e *Engine) Close() error {
 	if stop != nil {
 		stop()
 		e.running.Wait()
+		e.reader.Close()
 		e.jobs.Close()
 		e.sender.Close()
 		ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)

@@ -170,6 +170,14 @@ func (f *fleet) Reported(id string, err error) {
 	}
 }
 
+// unread takes that a read did not reach a node: it is looked at before its
+// next probe is due.
+func (f *fleet) unread(id string, err error) {
+	if node.KindOf(err) == node.KindRefused {
+		f.health.Failed(id)
+	}
+}
+
 func (f *fleet) changed(id string, up bool) {
 	f.e.metrics.NodeUp(id, up)
 	if !up {

@@ -22,6 +22,7 @@ func (s *Server) readCall(c *call) (search.Call, *meili.Error) {
 	metadata, _ := strconv.ParseBool(c.r.Header.Get("Meili-Include-Metadata"))
 	return search.Call{
 		RequestID:       c.w.Header().Get("X-Request-Id"),
+		Identity:        c.grant.Identity,
 		Unavailable:     unavailable,
 		TenantFilter:    func(uid string) (json.RawMessage, *meili.Error) { return c.grant.SearchFilter(uid) },
 		IncludeMetadata: metadata,
@@ -41,6 +42,11 @@ func (s *Server) read(c *call, run reading) *meili.Error {
 	if err != nil {
 		return err
 	}
+	leave, err := s.Reader.Enter(c.ctx)
+	if err != nil {
+		return err
+	}
+	defer leave()
 	c.settingsVersion(ix)
 	answer, err := run(rc, ix)
 	return c.found(answer, err)
@@ -151,6 +157,11 @@ func (s *Server) multiSearch(c *call) *meili.Error {
 		}
 		return s.resolve(uid)
 	}
+	leave, err := s.Reader.Enter(c.ctx)
+	if err != nil {
+		return err
+	}
+	defer leave()
 	answer, err := s.Reader.MultiSearch(c.ctx, rc, resolve, q)
 	return c.found(answer, err)
 }

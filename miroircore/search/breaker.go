@@ -39,6 +39,8 @@ func newBreaker(now func() time.Time) *breaker {
 // any reports whether some node is kept away.
 func (b *breaker) any() bool { return b.open.Load() > 0 }
 
+// allows reports whether a node may be asked: always while its breaker is
+// closed, once in a pause while it is open, and more and more often after that.
 func (b *breaker) allows(id string) bool {
 	if !b.any() {
 		return true
@@ -51,11 +53,7 @@ func (b *breaker) allows(id string) bool {
 	}
 	now := b.now()
 	if c.back.IsZero() {
-		if now.Before(c.until) {
-			return false
-		}
-		c.until = now.Add(c.pause) // one request is let through to find out
-		return true
+		return !now.Before(c.until)
 	}
 	since := now.Sub(c.back)
 	if since >= returnAfter {
@@ -65,6 +63,30 @@ func (b *breaker) allows(id string) bool {
 		return true
 	}
 	return rand.Float64() < max(0.1, float64(since)/float64(returnAfter))
+}
+
+// tripped reports whether a node has failed and not answered since.
+func (b *breaker) tripped(id string) bool {
+	if !b.any() {
+		return false
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	c := b.by[id]
+	return c != nil && c.tripped && c.back.IsZero()
+}
+
+// begin tells that a node is being asked: one request in a pause is enough to
+// find out whether it answers again.
+func (b *breaker) begin(id string) {
+	if !b.tripped(id) {
+		return
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if c := b.by[id]; c.tripped && c.back.IsZero() {
+		c.until = b.now().Add(c.pause)
+	}
 }
 
 func (b *breaker) success(id string) {

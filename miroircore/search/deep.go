@@ -27,7 +27,7 @@ func (r *Reader) deep(p *prepared) bool {
 		m.RetrieveVectors || m.ShowMatchesPosition || len(m.AttributesToHighlight) > 0 || len(m.AttributesToCrop) > 0 {
 		return false
 	}
-	legs := len(r.layout(p.ix).Cover(plan.Want{Readable: func(id string) bool { return r.o.Readable(id, p.ix.Physical) }}).Legs)
+	legs := len(r.planned(p.ix).Legs)
 	return legs > 1 && legs*p.depth() > deepPage && 2*(p.to-p.from) < legs*p.depth()
 }
 

@@ -8,16 +8,34 @@ import (
 	"github.com/miroir-gateway/miroir/miroircore/search/plan"
 )
 
-// degraded is the text of X-Miroir-Degraded.
+// degraded is the text of X-Miroir-Degraded: which shards are missing, and
+// which are answered from a copy that is behind because there is no other.
 func (g *gathered) degraded() string {
-	if g.missing.Len() == 0 {
+	stale := g.layout.None()
+	for _, p := range g.parts {
+		if p.behind {
+			union(stale, p.leg.Shards)
+		}
+	}
+	text := ""
+	if g.missing.Len() > 0 {
+		text += "; shards=" + numbers(g.missing)
+	}
+	if stale.Len() > 0 {
+		text += "; stale=" + numbers(stale)
+	}
+	if text == "" {
 		return ""
 	}
-	var numbers []string
-	for _, s := range g.missing.Shards() {
-		numbers = append(numbers, strconv.Itoa(s))
+	return "group=" + strings.Join(g.layout.Groups(), "+") + text
+}
+
+func numbers(shards plan.Set) string {
+	var list []string
+	for _, s := range shards.Shards() {
+		list = append(list, strconv.Itoa(s))
 	}
-	return "group=" + strings.Join(g.layout.Groups(), "+") + "; shards=" + strings.Join(numbers, ",")
+	return strings.Join(list, ",")
 }
 
 func shardList(missing plan.Set) string {

@@ -122,22 +122,22 @@ func newStand(t testing.TB, groups [][]string, copies int, change func(*Options)
 	o := Options{
 		Client:   func(id string) (*node.Client, bool) { c, ok := clients[id]; return c, ok },
 		Readable: func(string, string) bool { return true },
-		NoHedge:  true,
-		Policy:   fixed{},
+		Tuning:   Tuning{NoHedge: true, Policy: fixed{}},
 	}
 	if change != nil {
 		change(&o)
 	}
 	s.Reader = New(o)
+	t.Cleanup(s.Close)
 	return s
 }
 
 // fixed asks nodes in the order of their names.
 type fixed struct{}
 
-func (fixed) Rank(id string) float64          { return float64(id[0]) }
-func (fixed) Begin(string)                    {}
-func (fixed) End(string, time.Duration, bool) {}
+func (fixed) Rank(id string) float64                 { return float64(id[0]) }
+func (fixed) Begin(string)                           {}
+func (fixed) End(string, time.Duration, plan.Ending) {}
 
 var _ plan.Policy = fixed{}
 

@@ -17,6 +17,8 @@ type flightKey struct {
 	metadata     bool
 	body, tenant string
 	name         string // of the index, where the answer tells it
+	identity     string
+	ended        uint64 // tasks: who has seen one end gets no answer from before
 }
 
 // flights lets identical searches that are under way at the same time share

@@ -7,9 +7,11 @@ import (
 
 const (
 	hedgeQuantile = 0.95
-	hedgeWarm     = 50                   // answers seen before the quantile means something
-	hedgeFloor    = 5 * time.Millisecond // never hedge sooner
-	hedgeBurst    = 10                   // hedges that may be saved up
+	hedgeTimes    = 1.2                   // later than the quantile by so much counts as slow
+	hedgeWarm     = 50                    // answers seen before the quantile means something
+	hedgeFloor    = 15 * time.Millisecond // never hedge sooner
+	hedgeBurst    = 10                    // hedges that may be saved up
+	hedgesPerRead = 2
 )
 
 // hedge knows how long a node usually takes at most, and how many requests may
@@ -51,7 +53,7 @@ func (h *hedge) delay() (time.Duration, bool) {
 	if h.seen < hedgeWarm {
 		return 0, false
 	}
-	return max(time.Duration(h.slow*1.5*float64(time.Second)), hedgeFloor), true
+	return max(time.Duration(h.slow*hedgeTimes*float64(time.Second)), hedgeFloor), true
 }
 
 // earn adds a request's share to the budget.

@@ -15,7 +15,6 @@ import (
 	"github.com/miroir-gateway/miroir/miroircore/index"
 	"github.com/miroir-gateway/miroir/miroircore/meili"
 	"github.com/miroir-gateway/miroir/miroircore/meili/node"
-	"github.com/miroir-gateway/miroir/miroircore/search/merge"
 	"github.com/miroir-gateway/miroir/miroircore/search/plan"
 )
 
@@ -23,9 +22,11 @@ import (
 type Metrics interface {
 	// Leg tells of one request to a node; outcome is ok, failed, canceled or refused.
 	Leg(node, outcome string, took time.Duration)
-	// Extra tells of a request that was asked of a second copy: why is failover
-	// or hedge.
+	// Extra tells of a request that was asked of a second copy: why is failover,
+	// hedge or explore.
 	Extra(why string)
+	// Partial tells of an answer that lacks a shard.
+	Partial()
 	// Merged tells of one answered read and over how many nodes it went.
 	Merged(kind string, nodes int, took time.Duration)
 }
@@ -36,6 +37,16 @@ type Options struct {
 	Client func(id string) (*node.Client, bool)
 	// Readable reports whether a node may be read of an index, by its physical uid.
 	Readable func(nodeID, physical string) bool
+	// Behind reports whether a node that may be read lacks writes that others
+	// have, because no other copy of something can be read. nil means none does.
+	Behind func(nodeID, physical string) bool
+	// Indexing reports whether a node has writes to index. nil means none has.
+	Indexing func(nodeID string) bool
+	// Report is told of each request to a node that failed; it may be nil.
+	Report func(nodeID string, err error)
+	// Ended gives how many tasks have ended: a search shares the answer only of
+	// one that began after the same ones. nil means that none ends.
+	Ended func() uint64
 	// Current gives an index, by its physical uid, as it is now. A read is planned
 	// by the placement that is in force when it begins, not by the one that was
 	// when its request came in. nil means that placements do not change.
@@ -43,23 +54,8 @@ type Options struct {
 	// Features are the experimental features that are on. nil means the defaults.
 	Features func() meili.Features
 	Logger   *slog.Logger
-	// FailoverAfter is how long a node may be silent before another copy is
-	// asked as well. Default 500 ms.
-	FailoverAfter time.Duration
-	// NoHedge turns off asking another copy of a node that is slower than it
-	// usually is. HedgeBudget is the share of requests that this may add.
-	// Default 0.05.
-	NoHedge     bool
-	HedgeBudget float64
-	// Timeout is after how long a node that says nothing is given up, where no
-	// other copy answers. Default 30 s.
-	Timeout time.Duration
-	// MaxAnswer is the largest answer of a node in bytes. Default 256 MiB.
-	MaxAnswer int64
-	// Policy chooses between copies. Default adaptive.
-	Policy plan.Policy
-	// Merger puts the hits of several nodes in one order. Default merge.Details.
-	Merger  merge.Merger
+	// Tuning is what the reader begins with.
+	Tuning
 	Now     func() time.Time
 	Metrics Metrics
 }
@@ -67,18 +63,6 @@ type Options struct {
 func (o Options) withDefaults() Options {
 	if o.Now == nil {
 		o.Now = time.Now
-	}
-	if o.FailoverAfter <= 0 {
-		o.FailoverAfter = 500 * time.Millisecond
-	}
-	if o.HedgeBudget <= 0 {
-		o.HedgeBudget = 0.05
-	}
-	if o.Timeout <= 0 {
-		o.Timeout = 30 * time.Second
-	}
-	if o.MaxAnswer <= 0 {
-		o.MaxAnswer = 256 << 20
 	}
 	if o.Features == nil {
 		o.Features = func() meili.Features { return meili.Features{} }
@@ -96,22 +80,11 @@ type nopMetrics struct{}
 
 func (nopMetrics) Leg(string, string, time.Duration) {}
 func (nopMetrics) Extra(string)                      {}
+func (nopMetrics) Partial()                          {}
 func (nopMetrics) Merged(string, int, time.Duration) {}
 
-// Tuning are the options that may change while a Reader is at work.
-type Tuning struct {
-	FailoverAfter time.Duration
-	NoHedge       bool
-	HedgeBudget   float64
-	// Policy chooses between copies. One that is an Heir takes over what the one
-	// before it has learned. Default adaptive.
-	Policy plan.Policy
-	// Merger puts the hits of several nodes in one order. Default merge.Details.
-	Merger merge.Merger
-}
-
-// Reader answers reads. It is safe for concurrent use and starts no goroutine
-// that outlives the request it was started for.
+// Reader answers reads. It is safe for concurrent use. No goroutine outlives the
+// request it was started for but those of duplicates, which Close ends.
 type Reader struct {
 	o       Options
 	tuning  atomic.Pointer[Tuning]
@@ -120,6 +93,9 @@ type Reader struct {
 	flights flights
 	reads   reads
 	kinds   kinds
+	gate    gate
+
+	duplicates *duplicates
 
 	mu      sync.Mutex
 	layouts map[string]layout // by physical uid
@@ -128,36 +104,19 @@ type Reader struct {
 // New makes a Reader.
 func New(o Options) *Reader {
 	o = o.withDefaults()
-	r := &Reader{o: o, breaker: newBreaker(o.Now), hedge: newHedge(), layouts: make(map[string]layout)}
-	r.Tune(Tuning{o.FailoverAfter, o.NoHedge, o.HedgeBudget, o.Policy, o.Merger})
+	r := &Reader{o: o, breaker: newBreaker(o.Now), hedge: newHedge(), layouts: make(map[string]layout), duplicates: newDuplicates()}
+	r.Tune(o.Tuning)
 	return r
 }
 
-// Tune changes options from the next request on. Zero values mean the defaults.
-func (r *Reader) Tune(t Tuning) {
-	if t.FailoverAfter <= 0 {
-		t.FailoverAfter = 500 * time.Millisecond
-	}
-	if t.HedgeBudget <= 0 {
-		t.HedgeBudget = 0.05
-	}
-	if t.Merger == nil {
-		t.Merger = merge.Details{}
-	}
-	if t.Policy == nil {
-		t.Policy = plan.NewAdaptive(r.o.Now)
-	}
-	if before := r.tuning.Load(); before != nil {
-		if heir, ok := t.Policy.(plan.Heir); ok {
-			heir.Inherit(before.Policy)
-		}
-	}
-	r.tuning.Store(&t)
-}
+// Close ends the duplicates under way. Reads may go on; they start no more.
+func (r *Reader) Close() { r.duplicates.close() }
 
 // Call is what a read needs to know of the request it answers.
 type Call struct {
 	RequestID string
+	// Identity names who asks: reads of different ones never share an answer.
+	Identity string
 	// Unavailable is partial or error: what to do when a shard has no copy that
 	// can be read.
 	Unavailable string

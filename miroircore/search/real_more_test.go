@@ -274,6 +274,7 @@ func (c countLegs) Leg(string, string, time.Duration) {
 	defer legsMu.Unlock()
 	*c.n++
 }
+func (countLegs) Partial()                          {}
 func (countLegs) Extra(string)                      {}
 func (countLegs) Merged(string, int, time.Duration) {}
 

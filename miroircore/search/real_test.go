@@ -164,6 +164,7 @@ func newFleet(t testing.TB, bin string, groups [][]string, copies int) *fleet {
 		},
 		Readable: func(string, string) bool { return true },
 	})
+	t.Cleanup(f.reader.Close)
 	return f
 }
 

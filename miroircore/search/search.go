@@ -26,7 +26,10 @@ func (r *Reader) Search(ctx context.Context, call Call, ix *index.Index, q *requ
 		return nil, err
 	}
 	key := flightKey{ix: ix, unavailable: call.Unavailable, metadata: call.IncludeMetadata,
-		body: string(q.AppendJSON(nil)), tenant: string(tenant), name: q.IndexUID}
+		body: string(q.AppendJSON(nil)), tenant: string(tenant), name: q.IndexUID, identity: call.Identity}
+	if r.o.Ended != nil {
+		key.ended = r.o.Ended()
+	}
 	return r.flights.do(ctx, key, func(ctx context.Context) (*Answer, *meili.Error) {
 		p, err := r.prepare(ix, q, tenant)
 		if err != nil {
@@ -97,12 +100,14 @@ func (r *Reader) combine(ctx context.Context, call Call, out *result) (*result, 
 	return r.settled(ctx, call, out)
 }
 
-// wholeNode reports whether some node may answer for the index by itself.
-func (r *Reader) wholeNode(ix *index.Index) bool {
-	return r.layout(ix).Cover(plan.Want{
-		Readable: func(id string) bool { return r.o.Readable(id, ix.Physical) && r.breaker.allows(id) },
-	}).Whole
+// planned is the plan by which a search of the whole index would go now.
+func (r *Reader) planned(ix *index.Index) plan.Plan {
+	s := &scatter{r: r, q: &question{ix: ix}, layout: r.layout(ix), tuning: *r.tuning.Load()}
+	return s.cover(nil, nil)
 }
+
+// wholeNode reports whether some node may answer for the index by itself.
+func (r *Reader) wholeNode(ix *index.Index) bool { return r.planned(ix).Whole }
 
 // question is what nodes are asked for the search.
 func (p *prepared) question() *question {

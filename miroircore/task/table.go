@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/miroir-gateway/miroir/miroircore/meili"
@@ -42,6 +43,7 @@ type Options struct {
 
 // Table is the tasks of a gateway. It is safe for concurrent use.
 type Table struct {
+	over    atomic.Uint64 // tasks that have ended since the table was opened
 	store   state.Store
 	opts    Options
 	uids    counter
@@ -270,8 +272,13 @@ func (t *Table) end(uid uint32, o Outcome) {
 	if len(o.BatchStats) > 0 {
 		ended.BatchStats = o.BatchStats
 	}
+	t.over.Add(1)
 	t.note(r, &ended)
 }
+
+// Ended counts the tasks that have ended since the table was opened. Whoever
+// sees a task ended finds it counted.
+func (t *Table) Ended() uint64 { return t.over.Load() }
 
 // Get gives a task by its uid.
 func (t *Table) Get(uid uint32) (Task, bool) {

@@ -163,6 +163,9 @@ type Want struct {
 	Readable func(node string) bool
 	// Rank orders nodes that would serve as well: the lower is asked first.
 	Rank func(node string) float64
+	// Slow reports whether a node is known to answer late. Such a node is asked
+	// only for what no other has, though that may take more nodes or filters.
+	Slow func(node string) bool
 }
 
 // Cover finds the fewest nodes of one group that hold the shards wanted, or of
@@ -187,14 +190,13 @@ func (l *Layout) Cover(w Want) Plan {
 	}
 	var best Plan
 	found := false
-	for _, g := range l.groups {
-		p := l.cover(readable(g.holders, w.Readable), target, w, rank)
-		if p.Missing.Len() > 0 {
-			continue
-		}
-		if !found || better(p, best, rank) {
-			best, found = p, true
-		}
+	if w.Slow != nil {
+		brisk := w
+		brisk.Readable = func(node string) bool { return (w.Readable == nil || w.Readable(node)) && !w.Slow(node) }
+		best, found = l.inOneGroup(brisk, target, rank)
+	}
+	if !found {
+		best, found = l.inOneGroup(w, target, rank)
 	}
 	if !found {
 		var all []holder
@@ -205,6 +207,20 @@ func (l *Layout) Cover(w Want) Plan {
 	}
 	best.Whole = len(best.Legs) == 1 && !best.Legs[0].Filter && best.Legs[0].Shards.equal(l.all)
 	return best
+}
+
+// inOneGroup finds the best plan of which all nodes are of one group.
+func (l *Layout) inOneGroup(w Want, target Set, rank func(string) float64) (best Plan, found bool) {
+	for _, g := range l.groups {
+		p := l.cover(readable(g.holders, w.Readable), target, w, rank)
+		if p.Missing.Len() > 0 {
+			continue
+		}
+		if !found || better(p, best, rank) {
+			best, found = p, true
+		}
+	}
+	return best, found
 }
 
 func readable(holders []holder, ok func(string) bool) []holder {
@@ -220,8 +236,55 @@ func readable(holders []holder, ok func(string) bool) []holder {
 	return out
 }
 
-// cover takes, again and again, the node that holds most of what is left.
+// maxTried is how many nodes a group may have for all ways to choose among them
+// to be looked at.
+const maxTried = 8
+
+// cover finds the fewest of the holders that hold the target: in a small group
+// by trying, in a large one by taking what helps most.
 func (l *Layout) cover(holders []holder, target Set, w Want, rank func(string) float64) Plan {
+	if len(holders) > maxTried {
+		return l.take(holders, target, w, rank)
+	}
+	var best Plan
+	fewest := len(holders) + 1
+	chosen := make([]holder, 0, maxTried)
+	for mask := uint(1); mask < 1<<len(holders); mask++ {
+		n := bits.OnesCount(mask)
+		if n > fewest || !covers(holders, mask, target) {
+			continue
+		}
+		chosen = chosen[:0]
+		for i, h := range holders {
+			if mask>>i&1 == 1 {
+				chosen = append(chosen, h)
+			}
+		}
+		if p := l.take(chosen, target, w, rank); n < fewest || better(p, best, rank) {
+			best, fewest = p, n
+		}
+	}
+	if fewest > len(holders) {
+		return l.take(holders, target, w, rank)
+	}
+	return best
+}
+
+// covers reports whether the holders that the mask names hold the target.
+func covers(holders []holder, mask uint, target Set) bool {
+	for word, wanted := range target {
+		for m := mask; m != 0 && wanted != 0; m &= m - 1 {
+			wanted &^= holders[bits.TrailingZeros(m)].shards[word]
+		}
+		if wanted != 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// take takes, again and again, the node that holds most of what is left.
+func (l *Layout) take(holders []holder, target Set, w Want, rank func(string) float64) Plan {
 	left := slices.Clone(target)
 	var p Plan
 	for left.Len() > 0 {
@@ -289,6 +352,24 @@ func (l *Layout) Groups() []string {
 		names[i] = g.id
 	}
 	return names
+}
+
+// Held is what a node holds of the shards wanted, as a leg of its own.
+func (l *Layout) Held(node string, w Want) Leg {
+	leg := Leg{Node: node}
+	for _, g := range l.groups {
+		for _, h := range g.holders {
+			if h.node != node {
+				continue
+			}
+			leg.Shards = h.shards
+			if w.Shards != nil {
+				leg.Shards = h.shards.both(w.Shards)
+			}
+			leg.Filter = h.surplus || !leg.Shards.equal(h.shards)
+		}
+	}
+	return leg
 }
 
 // Nodes names the nodes that hold some of the index.

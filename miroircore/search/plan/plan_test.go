@@ -2,7 +2,6 @@ package plan
 
 import (
 	"testing"
-	"time"
 
 	"pgregory.net/rapid"
 
@@ -144,35 +143,48 @@ func boolean(b bool) int {
 	return 0
 }
 
-func TestAdaptivePrefersTheFasterAndTheIdle(t *testing.T) {
-	now := time.Unix(0, 0)
-	p := NewAdaptive(func() time.Time { return now })
-	for range 50 {
-		now = now.Add(time.Second)
-		for node, took := range map[string]time.Duration{"fast": time.Millisecond, "slow": 20 * time.Millisecond} {
-			p.Begin(node)
-			p.End(node, took, false)
+func TestTheBestOfAllSmallestPlansIsChosen(t *testing.T) {
+	// Three nodes with two copies: a holds most, and yet any two of them do.
+	l := NewLayout(placement([][]string{{"a", "b"}, {"a", "b"}, {"a", "c"}, {"a", "c"}, {"b", "c"}}))
+	for slow, want := range map[string]string{"a": "b,c", "b": "a,c", "c": "a,b"} {
+		p := l.Cover(Want{Rank: func(n string) float64 { return float64(boolean(n == slow)) }})
+		if got := p.Nodes(); got != want || p.Missing.Len() > 0 {
+			t.Errorf("with %s ranked last %s are asked", slow, got)
 		}
 	}
-	wins := 0
-	for range 1000 {
-		if p.Rank("fast") < p.Rank("slow") {
-			wins++
-		}
+}
+
+func TestASlowNodeIsAskedOnlyForWhatNoOtherHas(t *testing.T) {
+	slow := func(node string) bool { return node == "c" }
+	l := NewLayout(placement([][]string{{"a"}, {"b"}}, [][]string{{"c"}, {"c"}}))
+	if p := l.Cover(Want{Slow: slow}); p.Nodes() != "a,b" {
+		t.Errorf("%s are asked: two nodes are better than a slow one", p.Nodes())
 	}
-	if wins < 900 || wins == 1000 {
-		t.Errorf("the fast node won %d of 1000: exploration keeps trying the other, rarely", wins)
+	if p := l.Cover(Want{Slow: slow, Readable: up("b")}); p.Nodes() != "c" {
+		t.Errorf("%s are asked where only the slow one has all", p.Nodes())
 	}
-	for range 100 {
-		p.Begin("fast")
+}
+
+func TestLargeGroupsAreCoveredToo(t *testing.T) {
+	var shards [][]string
+	for s := range 64 {
+		shards = append(shards, []string{string(rune('a' + s%20)), string(rune('a' + (s+7)%20))})
 	}
-	wins = 0
-	for range 1000 {
-		if p.Rank("slow") < p.Rank("fast") {
-			wins++
-		}
+	p := NewLayout(placement(shards)).Cover(Want{})
+	if p.Missing.Len() > 0 || len(p.Legs) > 20 {
+		t.Errorf("%d legs, %d shards missing", len(p.Legs), p.Missing.Len())
 	}
-	if wins < 900 {
-		t.Errorf("the idle node won %d of 1000", wins)
+}
+
+func TestWhatANodeHoldsIsALeg(t *testing.T) {
+	l := NewLayout(placement([][]string{{"a", "b"}, {"b"}, {"a"}}))
+	if leg := l.Held("a", Want{}); leg.Shards.Len() != 2 || leg.Filter {
+		t.Errorf("all that a holds: %+v", leg)
+	}
+	if leg := l.Held("b", Want{Shards: l.One(1)}); leg.Shards.Len() != 1 || !leg.Filter {
+		t.Errorf("one shard of b: %+v", leg)
+	}
+	if leg := l.Held("x", Want{}); leg.Shards.Len() != 0 {
+		t.Errorf("of a node that holds nothing: %+v", leg)
 	}
 }

@@ -16,14 +16,42 @@ type Policy interface {
 	Rank(node string) float64
 	// Begin tells that a node is being asked.
 	Begin(node string)
-	// End tells that a node has answered, or failed to.
-	End(node string, took time.Duration, failed bool)
+	// End tells how that came to its end.
+	End(node string, took time.Duration, how Ending)
 }
+
+// Ending is how a request to a node ended.
+type Ending uint8
+
+// The endings: Answered; Failed; Outrun, where another copy was faster and the
+// node would have taken longer than it was given; Dropped, where nobody wanted
+// the answer any more, which says nothing about the node.
+const (
+	Answered Ending = iota
+	Failed
+	Outrun
+	Dropped
+)
 
 // Heir is a Policy that takes over what the one before it has learned, where a
 // new configuration brings one of the same kind.
 type Heir interface {
 	Inherit(before Policy)
+}
+
+// Explorer is a Policy that knows which nodes are slow, and has a node tried
+// again now and then that its ranks keep from being asked.
+type Explorer interface {
+	// Slow reports whether the node is known to answer later than others.
+	Slow(node string) bool
+	// Explore gives the node to try for this request out of those that it is not
+	// sent to, or "" for none. Others is seldom called.
+	Explore(others func() []string) string
+}
+
+// Watcher is a Policy that is to know which nodes are indexing.
+type Watcher interface {
+	Watch(indexing func(node string) bool)
 }
 
 // NewRandom makes a policy that chooses by chance.
@@ -34,9 +62,9 @@ func NewRoundRobin() Policy { return &roundRobin{asked: make(map[string]uint64)}
 
 type random struct{}
 
-func (random) Rank(string) float64             { return rand.Float64() }
-func (random) Begin(string)                    {}
-func (random) End(string, time.Duration, bool) {}
+func (random) Rank(string) float64               { return rand.Float64() }
+func (random) Begin(string)                      {}
+func (random) End(string, time.Duration, Ending) {}
 
 type roundRobin struct {
 	mu    sync.Mutex
@@ -71,7 +99,7 @@ func joining(asked iter.Seq[uint64]) uint64 {
 	return least - 1
 }
 
-func (p *roundRobin) End(string, time.Duration, bool) {}
+func (p *roundRobin) End(string, time.Duration, Ending) {}
 
 // Inherit implements Heir.
 func (p *roundRobin) Inherit(before Policy) {
@@ -85,128 +113,4 @@ func (p *roundRobin) Inherit(before Policy) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.asked = asked
-}
-
-const (
-	// halfLife is after how long an observed latency counts half.
-	halfLife = 5 * time.Second
-	// exploration is the share of requests that ignore what was observed, so
-	// that a node which was slow once is tried again.
-	exploration = 0.05
-	// penalty multiplies a node's latency when a request to it failed.
-	penalty = 4
-	// worst bounds an average in seconds: what it is multiplied with again and
-	// again still comes down in time.
-	worst = 60
-)
-
-// Adaptive prefers nodes that answer fast and have little to do: a moving
-// average of the latency times the requests under way. Nodes of which nothing
-// is known share the load in turn.
-type Adaptive struct {
-	now func() time.Time
-	mu  sync.Mutex
-	by  map[string]*load
-}
-
-type load struct {
-	flying  int
-	average float64 // seconds
-	at      time.Time
-	asked   uint64
-}
-
-// NewAdaptive makes the adaptive policy.
-func NewAdaptive(now func() time.Time) *Adaptive {
-	if now == nil {
-		now = time.Now
-	}
-	return &Adaptive{now: now, by: make(map[string]*load)}
-}
-
-func (p *Adaptive) load(node string) *load {
-	l := p.by[node]
-	if l == nil {
-		l = &load{}
-		p.by[node] = l
-	}
-	return l
-}
-
-// Inherit implements Heir. Requests under way are still the other's.
-func (p *Adaptive) Inherit(before Policy) {
-	old, ok := before.(*Adaptive)
-	if !ok || old == p {
-		return
-	}
-	old.mu.Lock()
-	by := make(map[string]*load, len(old.by))
-	for node, l := range old.by {
-		by[node] = &load{average: l.average, at: l.at, asked: l.asked}
-	}
-	old.mu.Unlock()
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for node, l := range p.by { // put in force again: its own requests count on
-		if by[node] == nil {
-			by[node] = &load{}
-		}
-		by[node].flying = l.flying
-	}
-	p.by = by
-}
-
-// Rank implements Policy.
-func (p *Adaptive) Rank(node string) float64 {
-	if rand.Float64() < exploration {
-		return rand.Float64() * 1e-6
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	l := p.load(node)
-	// Latencies that differ by less than a fifth are the same: chance must not
-	// send every request to one node. In between whoever was asked less goes first.
-	step := math.Round(math.Log(max(l.average, 1e-4)) / math.Log(1.2))
-	return math.Pow(1.2, step)*float64(l.flying+1) + float64(l.asked)*1e-12
-}
-
-// Begin implements Policy.
-func (p *Adaptive) Begin(node string) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	l := p.load(node)
-	if l.asked == 0 {
-		l.asked = joining(func(yield func(uint64) bool) {
-			for _, other := range p.by {
-				if other.asked > 0 && !yield(other.asked) {
-					return
-				}
-			}
-		})
-	}
-	l.flying++
-	l.asked++
-}
-
-// End implements Policy.
-func (p *Adaptive) End(node string, took time.Duration, failed bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	l := p.load(node)
-	l.flying--
-	seconds := took.Seconds()
-	if failed {
-		seconds = min(max(seconds, l.average, 0.01)*penalty, worst)
-	}
-	now := p.now()
-	if l.at.IsZero() {
-		l.average = seconds
-	} else {
-		// The older the average the less it counts; a burst of answers at one
-		// instant still moves it a little.
-		old := math.Exp2(-float64(max(now.Sub(l.at), 0)) / float64(halfLife))
-		old = min(old, 0.95)
-		l.average = l.average*old + seconds*(1-old)
-	}
-	l.at = now
 }

@@ -41,9 +41,9 @@ func TestAdaptiveKeepsWhatItLearnedAcrossConfigurations(t *testing.T) {
 	for range 20 {
 		now = now.Add(time.Second)
 		before.Begin("slow")
-		before.End("slow", 300*time.Millisecond, false)
+		before.End("slow", 300*time.Millisecond, plan.Answered)
 		before.Begin("fast")
-		before.End("fast", time.Millisecond, false)
+		before.End("fast", time.Millisecond, plan.Answered)
 	}
 	after := plan.NewAdaptive(clock)
 	after.Inherit(before)

@@ -54,7 +54,11 @@ func choose(p plan.Policy, nodes ...string) string {
 func ask(p plan.Policy, c *clock, node string, took time.Duration, failed bool) {
 	p.Begin(node)
 	c.advance(took)
-	p.End(node, took, failed)
+	how := plan.Answered
+	if failed {
+		how = plan.Failed
+	}
+	p.End(node, took, how)
 }
 
 func ranksAreNumbers(t *testing.T, made func(func() time.Time) plan.Policy) {
@@ -129,7 +133,7 @@ func inherit(t *testing.T, made func(func() time.Time) plan.Policy) {
 		heir.Inherit(after)
 		heir.Inherit(plan.NewRandom())
 	}
-	before.End("a", time.Millisecond, false)
+	before.End("a", time.Millisecond, plan.Answered)
 	asked := map[string]int{}
 	for range 300 {
 		n := choose(after, "a", "b")
