@@ -82,9 +82,20 @@ type handler struct {
 	logger *slog.Logger
 }
 
-// Provision finds the app.
+// Caddy's own limit for the header of a request, and Meilisearch's: searches
+// with long filters in their URLs pass one server and have to pass here.
+const (
+	caddyHeaderBytes       = 16 << 10
+	meilisearchHeaderBytes = 128 << 10
+)
+
+// Provision finds the app, and has the server take the headers that Meilisearch
+// takes, unless it was told what to take.
 func (h *handler) Provision(ctx caddy.Context) (err error) {
 	h.logger = ctx.Slogger()
+	if server, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server); ok && server.MaxHeaderBytes == caddyHeaderBytes {
+		server.MaxHeaderBytes = meilisearchHeaderBytes
+	}
 	h.app, err = appOf(ctx)
 	return err
 }
