@@ -133,6 +133,23 @@ func (p *page) extend() {
 	}
 }
 
+// alternate reports whether the next page may come from a copy that has its
+// documents in another order, as every node does that holds other shards and was
+// sent a document again. All agree on the versions. Nodes that hold everything
+// took the same writes in the same order, which is a single server's.
+func (p *page) alternate(whole bool) bool {
+	if p.ids != nil || whole {
+		return false
+	}
+	copies := 0
+	for _, g := range p.ix.Placement.Groups {
+		for _, nodes := range g.Shards {
+			copies = max(copies, len(nodes))
+		}
+	}
+	return copies > 1 || len(p.ix.Placement.Groups) > 1
+}
+
 func (p *page) body(leg plan.Leg, whole bool) []byte {
 	type body struct {
 		Offset          int             `json:"offset"`
@@ -145,6 +162,9 @@ func (p *page) body(leg plan.Leg, whole bool) []byte {
 	}
 	q := p.q
 	b := body{Limit: saturated(q.Offset, q.Limit), RetrieveVectors: q.RetrieveVectors, Sort: q.Sort}
+	if p.alternate(whole) {
+		b.Sort = append(slices.Clone(q.Sort), hidden.VersionField+":asc")
+	}
 	if p.fields != nil {
 		b.Fields = &p.fields
 	}
