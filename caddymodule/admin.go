@@ -1,24 +1,19 @@
 package caddymodule
 
 import (
-	"encoding/json"
 	"errors"
-	"fmt"
 	"net/http"
+	"strings"
 
 	"github.com/caddyserver/caddy/v2"
-
-	"github.com/miroir-gateway/miroir/miroircore/meili"
 )
 
 func init() {
 	caddy.RegisterModule(adminAPI{})
 }
 
-const (
-	statusPath = "/miroir/status"
-	adoptPath  = "/miroir/nodes/%s/adopt"
-)
+// adminPath is where Miroir's own routes lie on Caddy's admin endpoint.
+const adminPath = "/miroir/"
 
 // adminAPI adds Miroir's routes to Caddy's admin endpoint, for the command
 // line. A router is made for each configuration, before its apps, and is not
@@ -32,45 +27,21 @@ func (adminAPI) CaddyModule() caddy.ModuleInfo {
 
 // Routes implements caddy.AdminRouter.
 func (adminAPI) Routes() []caddy.AdminRoute {
-	return []caddy.AdminRoute{
-		{Pattern: statusPath, Handler: caddy.AdminHandlerFunc(serveStatus)},
-		{Pattern: fmt.Sprintf(adoptPath, "{id}"), Handler: caddy.AdminHandlerFunc(serveAdopt)},
-	}
+	return []caddy.AdminRoute{{Pattern: adminPath, Handler: caddy.AdminHandlerFunc(serveOperator)}}
 }
 
-// serveStatus answers with the state of the fleet.
-func serveStatus(w http.ResponseWriter, r *http.Request) error {
-	at, err := running(r, http.MethodGet)
+// serveOperator answers what lies under /_miroir/. No key is asked for: who
+// reaches this endpoint may do anything.
+func serveOperator(w http.ResponseWriter, r *http.Request) error {
+	at, err := running(r)
 	if err != nil {
 		return err
 	}
-	w.Header().Set("Content-Type", "application/json")
-	return json.NewEncoder(w).Encode(at.engine.Report())
-}
-
-// serveAdopt takes a node of another fleet into this one.
-func serveAdopt(w http.ResponseWriter, r *http.Request) error {
-	at, err := running(r, http.MethodPost)
-	if err != nil {
-		return err
-	}
-	if err := at.engine.Adopt(r.Context(), r.PathValue("id")); err != nil {
-		status := http.StatusBadGateway
-		var unknown *meili.Error
-		if errors.As(err, &unknown) {
-			status = unknown.Status
-		}
-		return caddy.APIError{HTTPStatus: status, Err: err}
-	}
-	w.WriteHeader(http.StatusNoContent)
-	return nil
+	return at.generation.Operate("/_miroir/"+strings.TrimPrefix(r.URL.Path, adminPath), w, r)
 }
 
 // running gives what answers a request to the admin endpoint.
-func running(r *http.Request, method string) (*attachment, error) {
-	if r.Method != method {
-		return nil, caddy.APIError{HTTPStatus: http.StatusMethodNotAllowed, Err: fmt.Errorf("method %s is not allowed", r.Method)}
-	}
+func running(r *http.Request) (*attachment, error) {
 	app, err := appOf(caddy.ActiveContext())
 	if err != nil {
 		return nil, caddy.APIError{HTTPStatus: http.StatusNotFound, Err: err}

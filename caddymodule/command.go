@@ -1,12 +1,12 @@
 package caddymodule
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -29,7 +29,7 @@ endpoint, which must be reachable: on its usual address, or on the one that
 			cmd.PersistentFlags().String("address", "", "The address of the admin endpoint")
 			cmd.PersistentFlags().StringP("config", "c", "", "The configuration file that tells the address")
 			cmd.PersistentFlags().StringP("adapter", "a", "", "The adapter of that file")
-			cmd.AddCommand(statusCommand(), nodeCommand())
+			cmd.AddCommand(statusCommand(), nodeCommand(), groupCommand(), copiesCommand(), taskCommand())
 		},
 	})
 }
@@ -51,30 +51,8 @@ when the server cannot be asked or some shard cannot be read.`,
 	return cmd
 }
 
-func nodeCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "node", Short: "Changes a node of the fleet"}
-	cmd.AddCommand(&cobra.Command{
-		Use:   "adopt <id>",
-		Short: "Takes a node into the fleet that belongs to another",
-		Long: `Takes a node into this fleet that belongs to another one, or that has indexes
-this gateway does not know; they stay as they are. Do it only when no other
-gateway writes to the node any more: two would each order writes by themselves.`,
-		Args: cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			cmd.SilenceUsage = true
-			path := fmt.Sprintf(adoptPath, url.PathEscape(args[0]))
-			if _, err := askAdmin(caddycmd.Flags{FlagSet: cmd.Flags()}, http.MethodPost, path); err != nil {
-				return err
-			}
-			_, err := fmt.Fprintf(cmd.OutOrStdout(), "node %s belongs to this fleet now\n", args[0])
-			return err
-		},
-	})
-	return cmd
-}
-
 func runStatus(out io.Writer, flags caddycmd.Flags) error {
-	body, err := askAdmin(flags, http.MethodGet, statusPath)
+	body, err := askAdmin(flags, http.MethodGet, "topology", nil)
 	if err != nil {
 		return err
 	}
@@ -100,17 +78,51 @@ const statusUnavailable = "unavailable"
 // maxReport bounds what is read from the admin endpoint.
 const maxReport = 64 << 20
 
-func askAdmin(flags caddycmd.Flags, method, path string) ([]byte, error) {
+// askAdmin asks a running server for a path under /_miroir/.
+func askAdmin(flags caddycmd.Flags, method, path string, body any) ([]byte, error) {
+	answer, err := openAdmin(flags, method, path, body)
+	if err != nil {
+		return nil, err
+	}
+	defer answer.Close()
+	return io.ReadAll(io.LimitReader(answer, maxReport))
+}
+
+func openAdmin(flags caddycmd.Flags, method, path string, body any) (io.ReadCloser, error) {
 	address, err := caddycmd.DetermineAdminAPIAddress(flags.String("address"), nil, flags.String("config"), flags.String("adapter"))
 	if err != nil {
 		return nil, fmt.Errorf("finding the admin endpoint: %w", err)
 	}
-	answer, err := caddycmd.AdminAPIRequest(address, method, path, nil, nil)
+	var sent io.Reader
+	if body != nil {
+		raw, err := json.Marshal(body)
+		if err != nil {
+			return nil, err
+		}
+		sent = bytes.NewReader(raw)
+	}
+	answer, err := caddycmd.AdminAPIRequest(address, method, adminPath+path, nil, sent)
 	if err != nil {
+		if said := refusal(err); said != "" {
+			return nil, errors.New(said)
+		}
 		return nil, fmt.Errorf("asking %s: %w", address, err)
 	}
-	defer answer.Body.Close()
-	return io.ReadAll(io.LimitReader(answer.Body, maxReport))
+	return answer.Body, nil
+}
+
+// refusal gives the words of a server that refuses, out of the error that
+// carries its whole answer; "" where it did not answer.
+func refusal(err error) string {
+	_, raw, found := strings.Cut(err.Error(), "{")
+	var said struct {
+		Message string `json:"message"`
+		Error   string `json:"error"`
+	}
+	if !found || json.Unmarshal([]byte("{"+raw), &said) != nil {
+		return ""
+	}
+	return said.Message + said.Error
 }
 
 // printStatus shows a report to people.

@@ -45,7 +45,7 @@ eu     b     down    2026-11-23T20:00:00Z  -        64      3       http://10.0.
 func TestStatusCommandAsksTheAdminEndpoint(t *testing.T) {
 	const unavailable = `{"status":"unavailable","version":"","replication":1,"groups":[],"problems":["no node is up"]}`
 	admin := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path != statusPath || r.Method != http.MethodGet {
+		if r.URL.Path != adminPath+"topology" || r.Method != http.MethodGet {
 			t.Errorf("asked %s %s", r.Method, r.URL.Path)
 		}
 		_, _ = w.Write([]byte(unavailable))

@@ -174,7 +174,7 @@ func (e *Engine) start() (err error) {
 func (e *Engine) apiOptions() api.Options {
 	joined := &stats.Joiner{Client: e.fleet.Client, Readable: e.Readable, Count: e.count}
 	return api.Options{
-		Keys: e.keys, Catalog: e.catalog, Tasks: e.tasks, Reader: e.reader, Writer: e.writer, Fleet: e.fleet, Readable: e.Readable,
+		Keys: e.keys, Catalog: e.catalog, Tasks: e.tasks, Reader: e.reader, Writer: e.writer, Fleet: e.fleet, Operator: &operator{e}, Readable: e.Readable,
 		Instance: api.Instance{Features: e.feature, Webhooks: e.hooks, Stats: joined, Jobs: e.jobs,
 			Metrics: &exposition{engine: e, stats: joined}},
 		Logger: e.o.Logger, Now: e.o.Now,
@@ -271,7 +271,14 @@ func (e *Engine) detach(g *Generation) {
 			break
 		}
 	}
-	if len(e.attached) == 0 || e.current.Load() != g {
+	if len(e.attached) == 0 {
+		return
+	}
+	if e.current.Load() != g {
+		// The newer configuration stays: what it has overtaken is no longer wished.
+		if err := e.fleet.wanted.Settle(e.config().Topology); err != nil {
+			e.o.Logger.Error("the wanted topology cannot be tidied", "error", err)
+		}
 		return
 	}
 	earlier := e.attached[len(e.attached)-1]

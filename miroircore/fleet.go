@@ -12,6 +12,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/miroir-gateway/miroir/miroircore/cluster"
+	"github.com/miroir-gateway/miroir/miroircore/cluster/wanted"
 	"github.com/miroir-gateway/miroir/miroircore/meili"
 	"github.com/miroir-gateway/miroir/miroircore/meili/node"
 	"github.com/miroir-gateway/miroir/miroircore/state"
@@ -27,6 +28,7 @@ type fleet struct {
 	e      *Engine
 	id     string // written to each node: a node has one owner
 	health *cluster.Health
+	wanted *wanted.Book
 
 	topology atomic.Pointer[cluster.Topology]
 	clients  atomic.Pointer[map[string]*node.Client]
@@ -41,7 +43,11 @@ func openFleet(e *Engine) (*fleet, error) {
 	f.health = cluster.NewHealth(cluster.HealthOptions{
 		Client: f.Client, Changed: f.changed, Answered: f.answered, Admit: f.admit, Logger: e.o.Logger, Now: e.o.Now,
 	})
-	err := e.store.Update(func(tx state.Tx) error {
+	var err error
+	if f.wanted, err = wanted.Open(e.store); err != nil {
+		return nil, err
+	}
+	err = e.store.Update(func(tx state.Tx) error {
 		f.id = string(tx.Get(fleetTable, fleetKey))
 		if f.id == "" {
 			f.id = uuid.NewString()
@@ -52,46 +58,55 @@ func openFleet(e *Engine) (*fleet, error) {
 	return f, err
 }
 
-// configure takes over the nodes of a configuration. Their addresses are kept,
-// so that a node that leaves the file can still be reached while it holds shards.
+// configure takes over the nodes of a configuration, with what operators changed.
+// Their addresses are kept, so that a node that leaves the file can still be
+// reached while it holds shards.
 func (f *fleet) configure(c *Config) error {
-	known, err := f.remember(c.Topology)
+	topology := f.wanted.Topology(c.Topology)
+	known, err := f.remember(f.wanted.All(c.Topology))
 	if err != nil {
 		return fmt.Errorf("keep the addresses of nodes: %w", err)
 	}
-	transport := c.Transport
-	if transport == nil {
-		transport = f.e.transport
-	}
-	keys := func() []string { return f.e.config().NodeKeys }
 	clients := make(map[string]*node.Client, len(known))
 	for id, n := range known {
-		clients[id] = node.New(id, n.URL, keys, transport)
+		clients[id] = f.client(id, n.URL, c)
 	}
 	for id := range *f.known.Load() {
 		if _, still := known[id]; !still {
 			f.e.metrics.ForgetNode(id)
 		}
 	}
-	f.topology.Store(c.Topology)
+	f.topology.Store(topology)
 	f.clients.Store(&clients)
 	f.known.Store(&known)
 	f.health.Configure(slices.Sorted(maps.Keys(known)), cluster.Tuning{Interval: c.HealthInterval, Fails: c.Fails, Passes: c.Passes})
 	return nil
 }
 
+// client makes the client of a node.
+func (f *fleet) client(id string, at *url.URL, c *Config) *node.Client {
+	transport := c.Transport
+	if transport == nil {
+		transport = f.e.transport
+	}
+	return node.New(id, at, func() []string { return f.e.config().NodeKeys }, transport)
+}
+
 // remember gives the nodes of a topology and those that placements still name.
+// One that is to be removed is kept only as long as a placement names it.
 func (f *fleet) remember(t *cluster.Topology) (map[string]cluster.Node, error) {
-	known := map[string]cluster.Node{}
+	known, placed := map[string]cluster.Node{}, f.placed()
 	err := f.e.store.Update(func(tx state.Tx) error {
 		clear(known)
 		for _, n := range t.Nodes() {
-			known[n.ID] = n
+			if f.wanted.Leaving(n.ID) != wanted.Removed || slices.Contains(placed, n.ID) {
+				known[n.ID] = n
+			}
 			if err := tx.Put(fleetTable, nodeKey(n.ID), []byte(n.Group+" "+n.URL.String())); err != nil {
 				return err
 			}
 		}
-		for _, id := range f.placed() {
+		for _, id := range placed {
 			if _, named := known[id]; named {
 				continue
 			}
@@ -119,12 +134,8 @@ func parseNode(id string, saved []byte) (cluster.Node, bool) {
 func (f *fleet) placed() []string {
 	ids := map[string]bool{}
 	for _, ix := range f.e.catalog.List() {
-		for _, g := range ix.Placement.Groups {
-			for _, replicas := range g.Shards {
-				for _, id := range replicas {
-					ids[id] = true
-				}
-			}
+		for _, id := range ix.Placement.Nodes() {
+			ids[id] = true
 		}
 	}
 	return slices.Collect(maps.Keys(ids))

@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/miroir-gateway/miroir/miroircore/meili"
 	"github.com/miroir-gateway/miroir/miroircore/meili/node"
 )
 
@@ -32,48 +31,52 @@ func (f *fleet) admit(ctx context.Context, c *node.Client) error {
 	if _, ok := f.admitted.Load(c.ID()); ok {
 		return nil
 	}
-	var mark ownerMark
-	err := c.Get(ctx, "/indexes/"+ownerIndex+"/documents/"+ownerDocument, &mark)
-	switch answer := node.AnswerOf(err); {
-	case err == nil && mark.Fleet == f.id:
-	case err == nil:
-		return fmt.Errorf("node belongs to fleet %s, not to %s: run `caddy miroir node adopt %s` to take it over", mark.Fleet, f.id, c.ID())
-	case answer == nil || answer.Status != http.StatusNotFound:
-		return fmt.Errorf("read the node's owner: %w", err)
-	default:
-		if err := f.claim(ctx, c); err != nil {
-			return err
-		}
+	mine, err := f.marked(ctx, c)
+	if err == nil && !mine {
+		err = f.claim(ctx, c)
+	}
+	if err != nil {
+		return err
 	}
 	f.admitted.Store(c.ID(), true)
 	return nil
 }
 
-// claim marks a node as this fleet's.
+// marked tells whether a node has this fleet's mark; an error where it has
+// another's. It has none where it is false.
+func (f *fleet) marked(ctx context.Context, c *node.Client) (bool, error) {
+	var mark ownerMark
+	err := c.Get(ctx, "/indexes/"+ownerIndex+"/documents/"+ownerDocument, &mark)
+	switch answer := node.AnswerOf(err); {
+	case err == nil && mark.Fleet == f.id:
+		return true, nil
+	case err == nil:
+		return false, fmt.Errorf("node belongs to fleet %s, not to %s: run `caddy miroir node adopt %s` to take it over", mark.Fleet, f.id, c.ID())
+	case answer == nil || answer.Status != http.StatusNotFound:
+		return false, fmt.Errorf("read the node's owner: %w", err)
+	}
+	return false, nil
+}
+
+// claim marks a node as this fleet's, unless it has indexes of its own.
 func (f *fleet) claim(ctx context.Context, c *node.Client) error {
+	if err := f.strangers(ctx, c); err != nil {
+		return err
+	}
+	return f.mark(ctx, c)
+}
+
+// strangers tells of an index that a node has and this gateway does not know.
+func (f *fleet) strangers(ctx context.Context, c *node.Client) error {
 	indexes, err := c.Indexes(ctx)
 	if err != nil {
 		return fmt.Errorf("list the node's indexes: %w", err)
 	}
 	for _, ix := range indexes {
 		if _, ours := f.e.catalog.ByPhysical(ix.UID); !ours && ix.UID != ownerIndex {
-			return fmt.Errorf("node has an index %q that this gateway does not know: remove it, or start with an empty node", ix.UID)
+			return fmt.Errorf("node has an index %q that this gateway does not know: remove it, start with an empty node, or run `caddy miroir node adopt %s` to leave it there", ix.UID, c.ID())
 		}
 	}
-	return f.mark(ctx, c)
-}
-
-// Adopt takes a node into this fleet that belongs to another, or that has
-// indexes this gateway does not know. They stay as they are.
-func (e *Engine) Adopt(ctx context.Context, id string) error {
-	c, ok := e.fleet.Client(id)
-	if !ok {
-		return meili.NewError("miroir_unknown_node", "There is no node `%s`.", id)
-	}
-	if err := e.fleet.mark(ctx, c); err != nil {
-		return err
-	}
-	e.fleet.admitted.Store(id, true)
 	return nil
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"github.com/miroir-gateway/miroir/miroircore/api"
 	"github.com/miroir-gateway/miroir/miroircore/cluster"
+	"github.com/miroir-gateway/miroir/miroircore/cluster/wanted"
 	"github.com/miroir-gateway/miroir/miroircore/index"
 	"github.com/miroir-gateway/miroir/miroircore/meili"
 )
@@ -68,15 +69,25 @@ func (f *fleet) Report() api.Report {
 func (f *fleet) node(n cluster.Node, shards int) api.NodeReport {
 	s := f.health.State(n.ID)
 	report := api.NodeReport{ID: n.ID, Group: n.Group, Address: n.URL.Redacted(), Status: string(s.Status),
-		Version: s.Version.PkgVersion, LastError: s.LastError, Shards: shards, Outbox: f.e.writer.NodeState(n.ID).Waiting}
+		Wanted: f.fate(n.ID), Added: f.wanted.Added(n.ID), Version: s.Version.PkgVersion, LastError: s.LastError, Shards: shards, Outbox: f.e.writer.NodeState(n.ID).Waiting}
 	if !s.Since.IsZero() {
 		report.Since = &s.Since
 	}
 	return report
 }
 
-// leaving are the nodes that the configuration no longer names and that still
-// hold shards.
+// fate is what is to become of a node.
+func (f *fleet) fate(id string) string {
+	if _, named := f.Topology().Node(id); named {
+		return "serving"
+	}
+	if f.wanted.Leaving(id) == wanted.Drained {
+		return "drained"
+	}
+	return "removed"
+}
+
+// leaving are the nodes that are to hold nothing.
 func (f *fleet) leaving(shards map[string]int) []api.GroupReport {
 	group := api.GroupReport{ID: "(leaving)"}
 	for id, n := range *f.known.Load() {

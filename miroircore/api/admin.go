@@ -38,6 +38,11 @@ type NodeReport struct {
 	Version   string     `json:"version,omitempty"`
 	Since     *time.Time `json:"since,omitempty"`
 	LastError string     `json:"lastError,omitempty"`
+	// Wanted is what is to become of the node: serving, drained (it is to hold
+	// nothing) or removed (forgotten once it holds nothing). Added says that an
+	// operator added it, and the configuration does not name it.
+	Wanted string `json:"wanted"`
+	Added  bool   `json:"added,omitempty"`
 	// Shards is how many shards of all indexes lie on the node.
 	Shards int `json:"shards"`
 	// Outbox is how many operations the node has not yet taken.
@@ -58,12 +63,12 @@ func (s *Server) adminRoutes() []route {
 		{method: get, pattern: "/_miroir/health", handle: s.adminHealth},
 		{method: get, pattern: "/_miroir/ready", handle: s.adminReady},
 		{method: get, pattern: "/_miroir/topology", action: "*", handle: s.adminTopology},
-		{method: get, pattern: "/_miroir/nodes", action: "*", handle: s.adminNodes},
 		{method: get, pattern: "/_miroir/shards", action: "*", handle: s.adminShards},
 		{method: get, pattern: "/_miroir/tasks", action: "*", handle: s.listTasks},
 		{method: get, pattern: "/_miroir/tasks/{uid}", action: "*", handle: s.adminTask},
 		{method: get, pattern: "/_miroir/metrics", action: "*", handle: s.adminMetrics},
 	}
+	routes = append(routes, s.nodeRoutes()...)
 	for i := range routes {
 		routes[i].family = FamilyAdmin
 	}

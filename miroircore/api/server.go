@@ -47,6 +47,8 @@ type Options struct {
 	Reader  *search.Reader
 	Writer  *write.Writer
 	Fleet   Fleet
+	// Operator changes the fleet.
+	Operator Operator
 	// Readable tells whether searches may ask a node for a physical index now.
 	Readable func(nodeID, physical string) bool
 	Instance

@@ -81,6 +81,7 @@ var special = map[string]class{
 	"miroir_settings_version_stale": {503, typeSystem},
 	"miroir_bad_document":           {400, typeRequest},
 	"miroir_unknown_node":           {404, typeRequest},
+	"miroir_refused":                {409, typeRequest},
 	"miroir_unavailable_node":       {503, typeSystem},
 	"miroir_invalid_wait":           {400, typeRequest},
 	"miroir_conflict":               {409, typeRequest},
