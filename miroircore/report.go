@@ -110,6 +110,7 @@ func (f *fleet) judge(r *api.Report) {
 			r.Problems = append(r.Problems, fmt.Sprintf("index %s: %d of %d shards have no copy that can be read", ix.UID, len(missing), ix.Shards))
 		}
 	}
+	f.differing(r)
 	for _, g := range r.Groups {
 		for _, n := range g.Nodes {
 			if n.Status == string(cluster.StatusUp) {
@@ -120,6 +121,27 @@ func (f *fleet) judge(r *api.Report) {
 			}
 			r.Problems = append(r.Problems, fmt.Sprintf("node %s is %s: %s", n.ID, n.Status, n.LastError))
 		}
+	}
+}
+
+// differing names the copies that are not read because they are not what they
+// should be, and the indexes whose writes are stopped.
+func (f *fleet) differing(r *api.Report) {
+	tell := func(problem string) {
+		if r.Status == "ok" {
+			r.Status = "degraded"
+		}
+		r.Problems = append(r.Problems, problem)
+	}
+	for _, d := range f.e.writer.Drifts() {
+		what := "documents"
+		if d.Settings {
+			what = "settings"
+		}
+		tell(fmt.Sprintf("index %s on node %s has other %s than it should", d.Physical, d.Node, what))
+	}
+	for _, physical := range f.e.writer.Frozen() {
+		tell(fmt.Sprintf("index %s takes no writes: a node does not take its settings", physical))
 	}
 }
 

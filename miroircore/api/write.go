@@ -27,6 +27,8 @@ func (s *Server) receipt(c *call, status int, r *write.Receipt, err *meili.Error
 		c.w.Header().Set("X-Miroir-Task", r.Name)
 		if r.Degraded != "" {
 			c.w.Header().Set("X-Miroir-Degraded", r.Degraded)
+		} else if r.Held {
+			c.w.Header().Set("X-Miroir-Degraded", "held")
 		}
 	}
 	if err != nil {

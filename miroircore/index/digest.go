@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"slices"
 
 	"github.com/miroir-gateway/miroir/miroircore/meili"
 	"github.com/miroir-gateway/miroir/miroircore/meili/settings"
@@ -51,4 +52,44 @@ func PhysicalDigest(logical *settings.Settings) (string, error) {
 		return "", err
 	}
 	return ShownDigest(s.JSON(everything))
+}
+
+// Change is the body that makes a node's settings those for to where it has those
+// for from. It is Physical and, since a server merges embedders by name and by
+// member, null for each that is to go.
+func Change(from, to *settings.Settings) json.RawMessage {
+	list := members(Physical(to))
+	for i := range list {
+		if list[i].name == "embedders" {
+			list[i].value = changedEmbedders(from, to, list[i].value)
+		}
+	}
+	return object(list)
+}
+
+func changedEmbedders(from, to *settings.Settings, physical json.RawMessage) json.RawMessage {
+	null := json.RawMessage("null")
+	var list []member
+	if len(physical) > 0 && physical[0] == '{' {
+		list = members(physical)
+	}
+	for _, was := range from.Embedders() {
+		i := slices.IndexFunc(list, func(m member) bool { return m.name == was.Name })
+		if i < 0 {
+			list = append(list, member{was.Name, null})
+			continue
+		}
+		is := slices.IndexFunc(to.Embedders(), func(e settings.Embedder) bool { return e.Name == was.Name })
+		if to.Embedders()[is].Source != was.Source {
+			continue // another source forgets by itself
+		}
+		now := members(list[i].value)
+		for _, m := range members(was.Raw) {
+			if !slices.ContainsFunc(now, func(other member) bool { return other.name == m.name }) {
+				now = append(now, member{m.name, null})
+			}
+		}
+		list[i].value = object(now)
+	}
+	return object(list)
 }

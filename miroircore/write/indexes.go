@@ -90,7 +90,7 @@ func (w *Writer) make(o *operation, primaryKey string) error {
 	if ix, ok := w.opts.Catalog.Get(o.Indexes[0]); ok && ix.Physical == o.bind.Physical {
 		return nil
 	}
-	_, err := w.opts.Catalog.Create(index.Spec{UID: o.Indexes[0], PrimaryKey: primaryKey, Shards: o.bind.Shards, At: w.opts.Now(),
+	_, err := w.opts.Catalog.Create(index.Spec{UID: o.Indexes[0], Physical: o.bind.Physical, PrimaryKey: primaryKey, Shards: o.bind.Shards, At: w.opts.Now(),
 		Place: func(string, int) *cluster.Placement { return o.bind.New }})
 	return err
 }
@@ -245,8 +245,10 @@ func (a *updateIndex) commit(w *Writer, o *operation) (json.RawMessage, error) {
 			if _, err := w.opts.Catalog.Rename(uid, *a.UID, w.opts.Now()); err != nil {
 				return nil, err
 			}
-			w.opts.Tasks.SwapIndexes(o.Task, [][2]string{{uid, *a.UID}})
 		}
+	}
+	if a.UID != nil && *a.UID != uid { // it may have been renamed before a restart
+		w.opts.Tasks.SwapIndexes(o.Task, [][2]string{{uid, *a.UID}})
 	}
 	return o.Details, nil
 }

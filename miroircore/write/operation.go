@@ -39,6 +39,7 @@ type binding struct {
 	Failure    *meili.Error       `json:"failure,omitempty"`
 	Settings   json.RawMessage    `json:"settings,omitempty"` // logical ones to commit
 	Version    uint64             `json:"version,omitempty"`  // of the settings before
+	Previous   json.RawMessage    `json:"previous,omitempty"` // logical settings before
 	Before     map[string]string  `json:"before,omitempty"`   // logical to physical, of a swap
 
 	placement *cluster.Placement

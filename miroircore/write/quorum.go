@@ -215,6 +215,7 @@ func (w *Writer) hold(o *operation, r *Receipt) (*Receipt, *meili.Error) {
 	w.mutex.Lock()
 	o.waiting = true
 	w.mutex.Unlock()
+	r.Held = true
 	return r, nil
 }
 

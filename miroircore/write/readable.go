@@ -1,10 +1,6 @@
 package write
 
 import (
-	"context"
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
 	"time"
 
 	"github.com/miroir-gateway/miroir/miroircore/write/outbox"
@@ -218,52 +214,6 @@ func (w *Writer) mark(o *operation, now time.Time, limit time.Duration) (later b
 	return later
 }
 
-// checkSettings reads the settings of an index back from every node that
-// applied a change and takes those that differ from the rest out of the covering
-// sets.
-func (w *Writer) checkSettings(o *operation) {
-	counts := make(map[string]int)
-	digests := make(map[string]string)
-	w.mutex.Lock()
-	var ids []string
-	for i := range o.bind.Targets {
-		if o.bind.Targets[i].applied() {
-			ids = append(ids, o.bind.Targets[i].Node)
-		}
-	}
-	w.mutex.Unlock()
-	for _, id := range ids {
-		client, ok := w.opts.Nodes(id)
-		if !ok {
-			continue
-		}
-		ctx, cancel := context.WithTimeout(w.ctx, 10*time.Second)
-		raw, err := client.Settings(ctx, o.bind.Physical)
-		cancel()
-		if err != nil {
-			w.Suspect(id)
-			continue
-		}
-		digests[id] = digest(raw)
-		counts[digests[id]]++
-	}
-	best := ""
-	for d, n := range counts {
-		if n > counts[best] || n == counts[best] && d < best {
-			best = d
-		}
-	}
-	w.mutex.Lock()
-	defer w.mutex.Unlock()
-	for id, d := range digests {
-		p := place{id, o.bind.Physical}
-		if d != best {
-			w.log.Error("the settings of an index differ on a node", "node", id, "index", o.bind.Physical)
-		}
-		w.settingsDrift(p, d != best)
-	}
-}
-
 // settingsDrift is drift for the settings. It is called with the mutex held.
 func (w *Writer) settingsDrift(p place, drifted bool) {
 	st := w.standing(p)
@@ -279,16 +229,6 @@ func (w *Writer) SettingsDrifted(id, physical string, drifted bool) {
 	w.mutex.Lock()
 	defer w.mutex.Unlock()
 	w.settingsDrift(place{id, physical}, drifted)
-}
-
-// digest is a hash of a JSON text that does not depend on the order of names.
-func digest(raw json.RawMessage) string {
-	var v any
-	if err := json.Unmarshal(raw, &v); err != nil {
-		return "unreadable"
-	}
-	sum := sha256.Sum256(must(v))
-	return hex.EncodeToString(sum[:])
 }
 
 // Drifted says that what a node has of an index differs from what it should be,

@@ -62,7 +62,11 @@ func (w *Writer) submit(ctx context.Context, call Call, o *operation) (*Receipt,
 		}
 		defer w.keys.settle(o)
 	}
-	if err := w.reachable(o); err != nil {
+	err := w.refuseFrozen(o)
+	if err == nil {
+		err = w.reachable(o)
+	}
+	if err != nil {
 		o.payload.discard()
 		return nil, err
 	}

@@ -53,7 +53,7 @@ func (a *changeSettings) bind(w *Writer, o *operation) (*binding, error) {
 	switch {
 	case ok:
 		b, logical = onIndex(ix), ix.Settings
-		b.Version = ix.SettingsVersion
+		b.Version, b.Previous = ix.SettingsVersion, ix.Settings.Raw()
 	case a.Reset || !o.Create:
 		return &binding{Failure: meili.IndexNotFound(uid)}, nil
 	default:
@@ -87,7 +87,13 @@ func (a *changeSettings) steps(_ *Writer, o *operation, _ *target) []*outbox.Ste
 	if o.bind.New != nil {
 		return creation(o, logical, "")
 	}
-	s := o.request(0, http.MethodPatch, indexPath(o.bind.Physical, "/settings"), meili.TypeSettingsUpdate, index.Physical(logical))
+	body := index.Physical(logical)
+	if o.bind.Previous != nil {
+		if before, err := settings.FromRaw(o.bind.Previous); err == nil {
+			body = index.Change(before, logical)
+		}
+	}
+	s := o.request(0, http.MethodPatch, indexPath(o.bind.Physical, "/settings"), meili.TypeSettingsUpdate, body)
 	s.Settings = true
 	return []*outbox.Step{s}
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/miroir-gateway/miroir/miroircore/meili"
 	"github.com/miroir-gateway/miroir/miroircore/meili/request"
+	"github.com/miroir-gateway/miroir/miroircore/write/failpoint"
 	"github.com/miroir-gateway/miroir/miroircore/write/outbox"
 )
 
@@ -55,11 +56,16 @@ func (a *swap) commit(w *Writer, o *operation) (json.RawMessage, error) {
 		ix, ok := w.opts.Catalog.Get(uid)
 		same = same && ok && ix.Physical == physical
 	}
-	if !same || len(a.Swaps) == 0 { // done before a restart
+	if len(a.Swaps) == 0 {
 		return o.Details, nil
 	}
-	if err := w.opts.Catalog.Swap(a.Swaps, w.opts.Now()); err != nil {
-		return nil, err
+	if same { // else it was done before a restart
+		if err := w.opts.Catalog.Swap(a.Swaps, w.opts.Now()); err != nil {
+			return nil, err
+		}
+		if err := failpoint.Hit("write.swapped"); err != nil {
+			return nil, err
+		}
 	}
 	var pairs [][2]string
 	for _, s := range a.Swaps {

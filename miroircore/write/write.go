@@ -75,9 +75,13 @@ type Options struct {
 	// that has to wait for an earlier operation waits before it is acknowledged
 	// from the gateway's disk; 1 s if zero.
 	AckTime, HoldTime time.Duration
-	Logger            *slog.Logger
-	Metrics           Metrics
-	Now               func() time.Time
+	// RepairPause is how long the repair of settings that have drifted waits at
+	// first; 1 s if zero. SettingsCheck is how often the settings on all nodes are
+	// compared with the committed ones; 5 min if zero.
+	RepairPause, SettingsCheck time.Duration
+	Logger                     *slog.Logger
+	Metrics                    Metrics
+	Now                        func() time.Time
 }
 
 // Call is what a write has to know of its request.
@@ -98,6 +102,9 @@ type Receipt struct {
 	Name string
 	// Degraded lists the groups and shards that missed their quorum, or is empty.
 	Degraded string
+	// Held says that the write waits for an earlier one, on the gateway's disk
+	// alone: no node has it yet.
+	Held bool
 }
 
 // Writer is the write path of a gateway. Its methods are safe for concurrent use.
@@ -129,7 +136,9 @@ type Writer struct {
 	newest   map[string]uint64 // the last change of settings of each physical index
 	marks    map[string]outbox.Mark
 	stale    map[string]bool
-	unkept   bool // the store does not know which places have drifted
+	unkept   bool              // the store does not know which places have drifted
+	frozen   map[string]bool   // physical indexes that take no writes
+	repairs  map[place]*repair // owned by watchSettings
 	keys     keyTable
 	touched  touches
 }
@@ -153,7 +162,7 @@ func Open(opts Options) (*Writer, error) {
 	opts.fill()
 	w := &Writer{opts: opts, log: opts.Logger, ops: make(map[uint64]*operation), active: make(map[uint64]*operation), byTask: make(map[uint32]*operation),
 		lines: make(map[string]*line), boxes: make(map[string]*outbox.Node), reserved: make(map[string]bool),
-		out: make(map[place]*standing), newest: make(map[string]uint64),
+		out: make(map[place]*standing), repairs: make(map[place]*repair), newest: make(map[string]uint64),
 		touched: touches{make(map[string]time.Time), make(map[string]time.Time)}, marks: make(map[string]outbox.Mark), stale: make(map[string]bool)}
 	w.ctx, w.cancel = context.WithCancel(context.Background())
 	var err error
@@ -177,6 +186,7 @@ func Open(opts Options) (*Writer, error) {
 		return nil, errors.Join(err, j.Close())
 	}
 	w.wg.Go(w.watchLag)
+	w.wg.Go(w.watchSettings)
 	return w, nil
 }
 
@@ -189,6 +199,12 @@ func (o *Options) fill() {
 	}
 	if o.AckTime == 0 {
 		o.AckTime = 30 * time.Second
+	}
+	if o.RepairPause == 0 {
+		o.RepairPause = time.Second
+	}
+	if o.SettingsCheck == 0 {
+		o.SettingsCheck = 5 * time.Minute
 	}
 	if o.HoldTime == 0 {
 		o.HoldTime = time.Second
