@@ -39,9 +39,8 @@ func (r *Reader) settleHybrid(ctx context.Context, call Call, o *result, words, 
 		all = c.hits // of the search by meaning, which finds everything
 	}
 	for _, h := range all {
-		version := string(h.Version())
-		_, stays := counted[version]
-		_, shown := page[version]
+		_, stays := counted[string(h.Version())]
+		_, shown := page[string(h.Version())]
 		if shown || stays && merged.free(h) {
 			left.hits = append(left.hits, h)
 		} else {
