@@ -6,6 +6,8 @@ SHELL := /usr/bin/env bash
 
 GOLANGCI_VERSION := v2.15.0
 TAGS := nobadger,nomysql,nopgx
+# How long make faults runs each shape of a fleet; SEED repeats a run.
+DURATION ?= 2m
 
 # Without cgo the server and the tests share one build cache; only the race
 # detector needs it.
@@ -36,7 +38,8 @@ test: build ## run all tests, the concurrent ones with the race detector
 	RAPID_CHECKS=1024 go test -tags $(TAGS) -timeout 15m $(call list,./...,$(MACHINES) ./caddymodule/... ./test/integration/...)
 
 .PHONY: faults
-faults: build ## run the state machines and the fault tests for longer
+faults: build ## run faults on real processes for DURATION a shape, the state machines and fault tests for longer
+	go run ./test/faults -for $(DURATION) -json bin/faults.json $(if $(SEED),-seed $(SEED))
 	RAPID_CHECKS=1024 CGO_ENABLED=1 go test -race -tags $(TAGS) -timeout 120m -count 1 $(MACHINES)
 	CGO_ENABLED=1 go test -race -tags $(TAGS) -timeout 60m -count 5 ./test/integration/...
 

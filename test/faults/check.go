@@ -16,7 +16,7 @@ import (
 type verdict struct {
 	documents, replicas, right  int
 	lost, resurrected, diverged int
-	tasks                       int
+	tasks, unended              int
 }
 
 // settle waits until nothing is under way any more.
@@ -70,24 +70,35 @@ func (w *workload) open(ctx context.Context) (list []string) {
 			list = append(list, fmt.Sprintf("%s still has %d tasks", n.id, page.Total))
 		}
 	}
-	shards, err := w.shards(ctx)
+	unread, err := w.unread(ctx)
 	if err != nil {
 		return append(list, err.Error())
 	}
-	unread := make(map[string]int)
+	return append(list, unread...)
+}
+
+// unread lists the places of the placement that may not be read, but those on
+// some nodes.
+func (w *workload) unread(ctx context.Context, but ...*node) (list []string, err error) {
+	shards, err := w.shards(ctx)
+	if err != nil {
+		return nil, err
+	}
+	places := make(map[string]int)
 	for _, s := range shards {
 		for _, replicas := range s.Replicas {
 			for _, id := range replicas {
-				if !slices.Contains(s.Readable, id) {
-					unread[s.Index+" on "+id]++
+				out := slices.ContainsFunc(but, func(n *node) bool { return n.id == id })
+				if !out && !slices.Contains(s.Readable, id) {
+					places[s.Index+" on "+id]++
 				}
 			}
 		}
 	}
-	for _, place := range slices.Sorted(maps.Keys(unread)) {
-		list = append(list, fmt.Sprintf("%d shards of %s are not read", unread[place], place))
+	for _, place := range slices.Sorted(maps.Keys(places)) {
+		list = append(list, fmt.Sprintf("%d shards of %s are not read", places[place], place))
 	}
-	return list
+	return list, nil
 }
 
 // undelivered describes the first operation that some node has not ended.
@@ -136,9 +147,12 @@ func (w *workload) check(ctx context.Context) {
 	for _, k := range w.keepers {
 		maps.Copy(want, k.docs)
 	}
-	w.checkIndex(ctx, index, want, ever)
+	w.checkIndex(ctx, index, index, want, ever)
 	if w.cycler.exists {
-		w.checkIndex(ctx, cycle, w.cycler.docs, w.cycler.ever)
+		w.checkIndex(ctx, cycle, cycle, w.cycler.docs, w.cycler.ever)
+	}
+	for uid, side := range w.swapper.sides {
+		w.checkIndex(ctx, uid, w.swapper.made(uid), side.docs, side.ever)
 	}
 	w.checkIndexes(ctx)
 	w.checkSettings(ctx)
@@ -152,11 +166,11 @@ type copyOf struct {
 }
 
 // checkIndex reads an index on every node and holds each replica of each shard
-// to the model.
-func (w *workload) checkIndex(ctx context.Context, uid string, want map[string]document, ever map[string]bool) {
+// to the model. Made is the name that the index was made under.
+func (w *workload) checkIndex(ctx context.Context, uid, made string, want map[string]document, ever map[string]bool) {
 	copies := make(map[string]*copyOf)
 	for _, n := range w.fleet.nodes {
-		physical, err := n.physical(ctx, uid)
+		physical, err := n.physical(ctx, made)
 		if err == nil {
 			copies[n.id], err = n.read(ctx, physical)
 		}

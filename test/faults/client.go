@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"time"
 )
 
@@ -21,8 +22,11 @@ type answer struct {
 	err    error
 	// excused says that the gateway was away while the request was under way.
 	excused bool
-	began   time.Time
-	took    time.Duration
+	// reloaded says that the configuration was reloaded meanwhile, resent that
+	// this is the answer to a second try for that reason.
+	reloaded, resent bool
+	began            time.Time
+	took             time.Duration
 }
 
 // failed says that a living gateway gave no answer, or one that blames itself.
@@ -56,7 +60,7 @@ type asker struct {
 	url, key string
 	http     *http.Client
 	// presence, if not nil, tells of the server's absences.
-	presence func() (times int, down bool)
+	presence func() presence
 }
 
 func newAsker(url, key string) *asker {
@@ -66,18 +70,30 @@ func newAsker(url, key string) *asker {
 
 func (c *asker) close() { c.http.CloseIdleConnections() }
 
-// ask sends one request. A body that is not nil is sent as JSON.
+// ask sends one request. A body that is not nil is sent as JSON. A read whose
+// connection a reload closed is sent once more, as any client would.
 func (c *asker) ask(ctx context.Context, method, path string, body any, header ...string) *answer {
-	times, down := 0, false
+	a := c.once(ctx, method, path, body, header)
+	if a.err != nil && a.reloaded && (method == http.MethodGet || strings.HasSuffix(path, "/search")) {
+		again := c.once(ctx, method, path, body, header)
+		again.resent = true
+		return again
+	}
+	return a
+}
+
+func (c *asker) once(ctx context.Context, method, path string, body any, header []string) *answer {
+	var before presence
 	if c.presence != nil {
-		times, down = c.presence()
+		before = c.presence()
 	}
 	began := time.Now()
 	a := c.send(ctx, method, path, body, header)
 	a.began, a.took = began, time.Since(began)
 	if c.presence != nil {
-		later, still := c.presence()
-		a.excused = down || still || later != times
+		after := c.presence()
+		a.excused = before.down || after.down || after.away != before.away
+		a.reloaded = before.reloading || after.reloading || after.reloads != before.reloads
 	}
 	return a
 }

@@ -1,12 +1,14 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net/http"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -52,14 +54,18 @@ type node struct {
 type fleet struct {
 	nodes   []*node
 	gateway *process
+	admin   string // where Caddy's own API listens
+	site    string
 	shape   shape
 	dir     string
 	keep    bool
 
 	mutex sync.Mutex
-	away  int       // the gateway's restarts that have begun
-	back  time.Time // when it was last ready
+	away  int // the gateway's restarts that have begun
 	down  bool
+	// reloads grows when a reload begins and when it ends.
+	reloads  int
+	reloaded time.Time // when the last one ended
 }
 
 func startFleet(ctx context.Context, o options) (_ *fleet, err error) {
@@ -128,17 +134,32 @@ func (f *fleet) addNode(id string, group int, real, double string) error {
 }
 
 func (f *fleet) makeGateway(binary string) (err error) {
-	var admin, site string
-	if admin, err = freeAddress(); err != nil {
+	if f.admin, err = freeAddress(); err != nil {
 		return err
 	}
-	if site, err = freeAddress(); err != nil {
+	if f.site, err = freeAddress(); err != nil {
 		return err
 	}
 	dir := filepath.Join(f.dir, "gateway")
-	var b strings.Builder
-	fmt.Fprintf(&b, "{\n\tadmin %s\n\tauto_https off\n\tpersist_config off\n\tlog {\n\t\tlevel INFO\n\t}\n\tmiroir {\n", admin)
-	fmt.Fprintf(&b, "\t\tmaster_key %s\n\t\tnode_key %s\n\t\tstate %s\n", masterKey, nodeKey, filepath.Join(dir, "state.db"))
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	if binary, err = filepath.Abs(binary); err != nil {
+		return err
+	}
+	file := filepath.Join(dir, "Caddyfile")
+	f.gateway = &process{name: "gateway", binary: binary, dir: dir, url: "http://" + f.site,
+		args: []string{"run", "--config", file, "--adapter", "caddyfile"},
+		env:  []string{"XDG_DATA_HOME=" + dir, "XDG_CONFIG_HOME=" + dir}}
+	return os.WriteFile(file, f.caddyfile(), 0o600)
+}
+
+// caddyfile is the gateway's configuration. A search that would leave a shard
+// out fails, and is counted.
+func (f *fleet) caddyfile() []byte {
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "{\n\tadmin %s\n\tauto_https off\n\tpersist_config off\n\tlog {\n\t\tlevel INFO\n\t}\n\tmiroir {\n", f.admin)
+	fmt.Fprintf(&b, "\t\tmaster_key %s\n\t\tnode_key %s\n\t\tstate %s\n", masterKey, nodeKey, filepath.Join(f.gateway.dir, "state.db"))
 	for group := range f.shape.groups {
 		fmt.Fprintf(&b, "\t\tgroup g%d {\n", group+1)
 		for _, n := range f.nodes {
@@ -148,21 +169,39 @@ func (f *fleet) makeGateway(binary string) (err error) {
 		}
 		b.WriteString("\t\t}\n")
 	}
-	// A search that would leave a shard out fails, and is counted.
-	fmt.Fprintf(&b, "\t\treplication %d\n\t\tunavailable error\n\t\thealth_interval 1s\n\t}\n}\nhttp://%s {\n\tmiroir\n}\n", f.shape.copies, site)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	fmt.Fprintf(&b, "\t\treplication %d\n\t\tunavailable error\n\t\thealth_interval 1s\n", f.shape.copies)
+	fmt.Fprintf(&b, "\t\tfailover_after %dms\n\t}\n}\nhttp://%s {\n\tmiroir\n}\n", 500+f.reloads, f.site)
+	return b.Bytes()
+}
+
+// reload has the gateway take a configuration that differs in an option.
+func (f *fleet) reload(ctx context.Context) error {
+	f.mutex.Lock()
+	f.reloads++
+	f.mutex.Unlock()
+	text := f.caddyfile()
+	if err := os.WriteFile(filepath.Join(f.gateway.dir, "Caddyfile"), text, 0o600); err != nil {
 		return err
 	}
-	file := filepath.Join(dir, "Caddyfile")
-	if err := os.WriteFile(file, []byte(b.String()), 0o600); err != nil {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+f.admin+"/load", bytes.NewReader(text))
+	if err != nil {
 		return err
 	}
-	if binary, err = filepath.Abs(binary); err != nil {
-		return err
+	request.Header.Set("Content-Type", "text/caddyfile")
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return fmt.Errorf("reload: %w", err)
 	}
-	f.gateway = &process{name: "gateway", binary: binary, dir: dir, url: "http://" + site,
-		args: []string{"run", "--config", file, "--adapter", "caddyfile"},
-		env:  []string{"XDG_DATA_HOME=" + dir, "XDG_CONFIG_HOME=" + dir}}
+	defer response.Body.Close()
+	if answer, _ := io.ReadAll(response.Body); response.StatusCode != http.StatusOK {
+		return fmt.Errorf("reload: %s: %s", response.Status, answer)
+	}
+	f.mutex.Lock()
+	f.reloads++
+	f.reloaded = time.Now()
+	f.mutex.Unlock()
 	return nil
 }
 
@@ -183,17 +222,25 @@ func (f *fleet) restartGateway(ctx context.Context, after time.Duration) (time.D
 	}
 	err := f.gateway.await(ctx, "/_miroir/ready", 30*time.Second)
 	f.mutex.Lock()
-	f.down, f.back = false, time.Now()
+	f.down = false
 	f.mutex.Unlock()
 	return time.Since(started), err
 }
 
 // presence tells how often the gateway was taken away so far, and whether it
-// is away now. A request during which either changes may fail.
-func (f *fleet) presence() (times int, down bool) {
+// is away now. A request during which either changes may fail; one during a
+// reload may find its connection closed.
+func (f *fleet) presence() presence {
 	f.mutex.Lock()
 	defer f.mutex.Unlock()
-	return f.away, f.down
+	return presence{away: f.away, reloads: f.reloads, down: f.down, reloading: f.reloads%2 != 0 || time.Since(f.reloaded) < time.Second}
+}
+
+// presence is what a client has to know of the gateway to excuse it.
+type presence struct {
+	away, reloads int
+	down          bool
+	reloading     bool // a reload is under way, or was a moment ago
 }
 
 // heal ends every fault there may be.

@@ -7,12 +7,16 @@
 //
 //	go run ./test/faults -for 60s -shape copies -seed 7
 //
+// The same seed makes the same faults and asks for the same operations; how they
+// fall together is up to the machine.
+//
 // The nodes are the test double, or real servers where MEILISEARCH_BIN names a
 // binary.
 package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -34,6 +38,8 @@ type options struct {
 	keep    bool
 	// pause is how long no write may be acknowledged while a quorum lives.
 	pause time.Duration
+	// back is how long it may take until all is in order after a fault.
+	back time.Duration
 	// quiet is how long the fleet may take to be in order after the last fault.
 	quiet time.Duration
 	kinds []string
@@ -56,20 +62,27 @@ func run(args []string) (broken bool, err error) {
 	o := options{node: os.Getenv("MEILISEARCH_BIN")}
 	flags := flag.NewFlagSet("faults", flag.ContinueOnError)
 	flags.DurationVar(&o.length, "for", time.Minute, "how long to run")
-	name := flags.String("shape", "copies", "copies: three nodes with three copies; groups: two groups of two nodes")
+	name := flags.String("shape", "all", "copies: three nodes with three copies; groups: two groups of two nodes; all: one after the other")
 	flags.Uint64Var(&o.seed, "seed", 0, "what workload and faults are drawn from; 0 draws one")
 	flags.StringVar(&o.gateway, "gateway", "", "binary of the gateway; built from the source if empty")
 	flags.StringVar(&o.double, "double", "", "binary of the test double; built from the source if empty")
 	flags.BoolVar(&o.keep, "keep", false, "keep the folder with the processes' data and logs")
 	flags.DurationVar(&o.pause, "pause", 2*time.Second, "longest time without an acknowledged write while a quorum lives; 0 only reports it")
-	flags.DurationVar(&o.quiet, "quiet", 30*time.Second, "longest time that the fleet may take to be in order after the last fault")
+	flags.DurationVar(&o.back, "back", 5*time.Second, "longest time until all is in order after a fault; 0 only reports it")
+	flags.DurationVar(&o.quiet, "quiet", 30*time.Second, "longest time that the fleet may take to be in order, whatever -back says")
 	kinds := flags.String("kinds", "", "kinds of faults, separated by commas; all if empty")
+	file := flags.String("json", "", "write the reports to this file")
 	verbose := flags.Bool("v", false, "print what is done as it is done")
 	if err := flags.Parse(args); err != nil {
 		return false, err
 	}
-	if o.shape, err = shapeOf(*name); err != nil {
-		return false, err
+	chosen := shapes
+	if *name != "all" {
+		s, err := shapeOf(*name)
+		if err != nil {
+			return false, err
+		}
+		chosen = []shape{s}
 	}
 	if o.kinds, err = kindsOf(*kinds); err != nil {
 		return false, err
@@ -86,12 +99,33 @@ func run(args []string) (broken bool, err error) {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	r, err := trial(ctx, o)
-	if err != nil {
-		return false, err
+	reports, broken, err := all(ctx, o, chosen)
+	if err == nil && *file != "" {
+		err = save(*file, reports)
 	}
-	fmt.Print(r)
-	return len(r.violations) > 0, nil
+	return broken, err
+}
+
+// all runs the shapes one after the other.
+func all(ctx context.Context, o options, chosen []shape) (reports []*report, broken bool, err error) {
+	for _, o.shape = range chosen {
+		r, err := trial(ctx, o)
+		if err != nil {
+			return nil, false, err
+		}
+		fmt.Println(r)
+		broken = broken || r.broken()
+		reports = append(reports, r)
+	}
+	return reports, broken, nil
+}
+
+func save(file string, reports []*report) error {
+	text, err := json.MarshalIndent(reports, "", "\t")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(file, append(text, '\n'), 0o600)
 }
 
 // trial is one run: start, work under faults, heal, wait, compare.

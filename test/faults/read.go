@@ -27,13 +27,14 @@ func (n *node) indexes(ctx context.Context) ([]string, error) {
 	return list, nil
 }
 
-// physical is the name that an index has on the node.
-func (n *node) physical(ctx context.Context, uid string) (string, error) {
+// physical is the name that an index has on the node, if it was made under
+// that name.
+func (n *node) physical(ctx context.Context, made string) (string, error) {
 	list, err := n.indexes(ctx)
 	if err != nil {
 		return "", err
 	}
-	list = slices.DeleteFunc(list, func(name string) bool { return !incarnation(name, uid) })
+	list = slices.DeleteFunc(list, func(name string) bool { return !incarnation(name, made) })
 	if len(list) != 1 {
 		return "", fmt.Errorf("it is there as %q", list)
 	}
@@ -174,6 +175,7 @@ func (w *workload) checkTasks(ctx context.Context) {
 			status[t.UID] = t.Status
 			w.record.status(t.UID, t.Status, a.began)
 			if !final(t.Status) {
+				w.verdict.unended++
 				w.record.violate("task %d is %s in the end", t.UID, t.Status)
 			}
 		}

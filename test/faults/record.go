@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"net/http"
 	"slices"
 	"sync"
 	"time"
@@ -14,16 +15,21 @@ type record struct {
 	mutex      sync.Mutex
 	operations map[string]int
 	searches   int
-	failed     int // searches, though a copy lived
-	stale      int // reads that did not show what had been applied
-	refused    int // attempts to write that were answered with an error
+	failed     int           // searches, though a copy lived
+	stale      int           // reads that did not show what had been applied
+	resent     int           // reads whose connection a reload closed
+	behind     int           // reads that said that they come from a copy that is behind
+	longest    time.Duration // of the reads
+	refused    int           // attempts to write that were answered with an error
 	repeated   int
+	replayed   int // acknowledged writes that were sent again
 	acks       []time.Time
 	acked      []acked
 	slowest    time.Duration // of the writes while a quorum lived
 	slowestOf  string
 	newest     int64 // the largest uid that was acknowledged
 	statuses   map[int64]sighting
+	twice      int // tasks that were seen to end and then otherwise
 	windows    []window
 	violations []string
 	more       int
@@ -45,7 +51,39 @@ type window struct {
 const (
 	gatewayAway = "gateway"
 	quorumAway  = "quorum"
+	noRoom      = "room"
 )
+
+// mayRefuse says whether a write may be answered with such an error: there is no
+// quorum, or no room.
+func (r *record) mayRefuse(a *answer) bool {
+	r.mutex.Lock()
+	defer r.mutex.Unlock()
+	switch a.status {
+	case http.StatusServiceUnavailable:
+		return true // whether a quorum lived is seen by how long no write is acknowledged
+	case http.StatusInsufficientStorage:
+		return r.during(a.began, time.Now()) == noRoom
+	}
+	return false
+}
+
+// degraded says whether a read owns up to lacking something. It may while two
+// nodes are in trouble.
+func (r *record) degraded(a *answer) bool {
+	header := a.header.Get("X-Miroir-Degraded")
+	if header == "" {
+		return false
+	}
+	r.mutex.Lock()
+	r.behind++
+	excused := r.during(a.began, time.Now()) == quorumAway
+	r.mutex.Unlock()
+	if !excused {
+		r.violate("a read lacks something though a copy lives: %s", header)
+	}
+	return true
+}
 
 func newRecord(log func(string, ...any)) *record {
 	return &record{log: log, operations: make(map[string]int), newest: -1, statuses: make(map[int64]sighting)}
@@ -138,6 +176,7 @@ func (r *record) status(uid int64, status string, began time.Time) {
 	}
 	r.mutex.Unlock()
 	if final(was.status) && was.status != status && began.After(was.at) {
+		r.count(&r.twice)
 		r.violate("task %d was %s and is %s", uid, was.status, status)
 	}
 }

@@ -15,6 +15,7 @@ const (
 	killNode    = "kill -9 of a node"
 	stopNode    = "SIGSTOP of a node"
 	slowNode    = "slow connections"
+	trickleNode = "narrow connections"
 	cutNode     = "cut connections"
 	refuseNode  = "refused connections"
 	hangNode    = "silent connections"
@@ -22,17 +23,25 @@ const (
 	killGateway = "kill -9 of the gateway"
 	killBoth    = "kill -9 of the gateway, a node in trouble"
 	twoNodes    = "two nodes in trouble"
+	reload      = "reload of the configuration"
+	reloadBoth  = "reload, a node in trouble"
+	fullDisk    = "full disk of the gateway"
 )
 
-var nodeFaults = []string{killNode, stopNode, slowNode, cutNode, refuseNode, hangNode, muteNode}
+var nodeFaults = []string{killNode, stopNode, slowNode, trickleNode, cutNode, refuseNode, hangNode, muteNode}
 
 // names are what the command line calls the kinds.
 var names = map[string]string{"kill": killNode, "stop": stopNode, "slow": slowNode, "cut": cutNode, "refuse": refuseNode,
-	"hang": hangNode, "mute": muteNode, "gateway": killGateway, "both": killBoth, "two": twoNodes}
+	"hang": hangNode, "mute": muteNode, "trickle": trickleNode, "gateway": killGateway, "both": killBoth, "two": twoNodes,
+	"reload": reload, "reloadboth": reloadBoth, "full": fullDisk}
 
 func kindsOf(list string) ([]string, error) {
 	if list == "" {
-		return append(slices.Clone(nodeFaults), killGateway, killBoth, twoNodes), nil
+		kinds := append(slices.Clone(nodeFaults), killGateway, killBoth, twoNodes, reload, reloadBoth)
+		if canFill {
+			kinds = append(kinds, fullDisk)
+		}
+		return kinds, nil
 	}
 	var kinds []string
 	for name := range strings.SplitSeq(list, ",") {
@@ -48,6 +57,7 @@ func kindsOf(list string) ([]string, error) {
 // schedule makes faults, one after the other. The kinds come like cards of a
 // shuffled deck, so that a short run has all of them as well.
 type schedule struct {
+	w      *workload
 	fleet  *fleet
 	record *record
 	rng    *rand.Rand
@@ -59,20 +69,57 @@ type schedule struct {
 	done    map[string]int
 	readyIn time.Duration // the longest start of the gateway
 	awayFor time.Duration // the longest time that it was kept away
+	orderIn time.Duration // the longest time from the end of a fault until all was in order
+	healed  time.Time     // when the last fault ended
 }
 
 func newSchedule(w *workload) *schedule {
-	return &schedule{fleet: w.fleet, record: w.record, rng: seeded(w.opts.seed, 1), kinds: w.opts.kinds, long: w.opts.length >= 45*time.Second,
-		log: w.opts.log, done: make(map[string]int)}
+	return &schedule{w: w, fleet: w.fleet, record: w.record, rng: seeded(w.opts.seed, 1), kinds: w.opts.kinds, long: w.opts.length >= 45*time.Second,
+		log: w.opts.log, done: make(map[string]int), healed: time.Now()}
 }
 
 func (s *schedule) run(ctx context.Context, length time.Duration) {
 	for end := time.Now().Add(length); ; {
-		if !sleep(ctx, time.Duration(200+s.rng.IntN(1500))*time.Millisecond) || time.Now().After(end) {
+		if !sleep(ctx, time.Duration(100+s.rng.IntN(900))*time.Millisecond) {
+			return
+		}
+		s.awaitOrder(ctx)
+		if ctx.Err() != nil || time.Now().After(end) {
 			return
 		}
 		if err := s.next(ctx); err != nil && ctx.Err() == nil {
 			s.record.violate("%s", err)
+		}
+		s.healed = time.Now()
+	}
+}
+
+// awaitOrder waits until every copy is read again: what is promised while a copy
+// or a quorum lives is promised of such a fleet.
+func (s *schedule) awaitOrder(ctx context.Context) {
+	for {
+		list, err := s.w.unread(ctx)
+		took := time.Since(s.healed)
+		switch {
+		case ctx.Err() != nil:
+			return
+		case err != nil:
+			list = []string{err.Error()}
+		case len(list) == 0:
+			s.orderIn = max(s.orderIn, took)
+			if s.w.opts.back > 0 && took > s.w.opts.back {
+				s.record.violate("in order again only %s after the last fault", round(took))
+			}
+			return
+		}
+		if took > s.w.opts.quiet {
+			s.orderIn = max(s.orderIn, took)
+			s.record.violate("not in order %s after the last fault: %s", round(took), strings.Join(list, "; "))
+			s.healed = time.Now()
+			return
+		}
+		if !sleep(ctx, 50*time.Millisecond) {
+			return
 		}
 	}
 }
@@ -97,14 +144,46 @@ func (s *schedule) next(ctx context.Context) error {
 		return s.gateway(ctx, length)
 	case killBoth:
 		return s.during(ctx, one, plain(), func() error { return s.gateway(ctx, length) })
+	case reload:
+		return s.reload(ctx)
+	case reloadBoth:
+		return s.during(ctx, one, plain(), func() error {
+			sleep(ctx, length/2)
+			defer sleep(ctx, length/2)
+			return s.reload(ctx)
+		})
+	case fullDisk:
+		return s.fill(ctx, length)
 	case twoNodes:
-		defer s.withoutQuorum()()
+		defer s.withoutQuorum(ctx)()
 		return s.during(ctx, one, plain(), func() error {
 			sleep(ctx, time.Duration(s.rng.IntN(500))*time.Millisecond)
 			return s.during(ctx, other, plain(), func() error { sleep(ctx, length); return nil })
 		})
 	}
 	return s.during(ctx, one, kind, func() error { sleep(ctx, length); return nil })
+}
+
+// reload has the gateway take another configuration.
+func (s *schedule) reload(ctx context.Context) error {
+	started := time.Now()
+	err := s.fleet.reload(ctx)
+	s.log("fault: %s, which took %s", reload, round(time.Since(started)))
+	return err
+}
+
+// fill leaves the gateway's disk no room, or a little.
+func (s *schedule) fill(ctx context.Context, length time.Duration) error {
+	defer s.record.open(noRoom)()
+	most := int64(s.rng.IntN(2)) * s.rng.Int64N(4<<20)
+	s.log("fault: %s, files end at %d", fullDisk, most)
+	err := s.fleet.gateway.fill(most)
+	if err == nil {
+		sleep(ctx, length)
+		s.log("healed: there is room again")
+		err = s.fleet.gateway.fill(-1)
+	}
+	return err
 }
 
 // partner is a node that may be in trouble together with another one: a copy of
@@ -121,12 +200,16 @@ func (s *schedule) partner(n *node) *node {
 
 // withoutQuorum notes that two of three copies are no longer there, until the
 // gateway has seen that they are back. A second group is a quorum by itself.
-func (s *schedule) withoutQuorum() func() {
+func (s *schedule) withoutQuorum(ctx context.Context) func() {
 	if len(s.fleet.shape.groups) > 1 {
 		return func() {}
 	}
 	end := s.record.open(quorumAway)
-	return func() { time.AfterFunc(5*time.Second, end) }
+	return func() {
+		s.healed = time.Now()
+		s.awaitOrder(ctx)
+		end()
+	}
 }
 
 // gateway kills the gateway and brings it back after a moment.
@@ -173,4 +256,4 @@ func (s *schedule) during(ctx context.Context, n *node, kind string, do func() e
 	return err
 }
 
-var modes = map[string]mode{slowNode: slow, cutNode: cut, refuseNode: refuse, hangNode: hang, muteNode: mute}
+var modes = map[string]mode{slowNode: slow, cutNode: cut, refuseNode: refuse, hangNode: hang, muteNode: mute, trickleNode: trickle}

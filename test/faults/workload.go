@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"sync"
 	"time"
 )
@@ -30,6 +31,7 @@ type workload struct {
 	keepers      []*keeper
 	cycler       *cycler
 	tuner        *tuner
+	swapper      *swapper
 	watched      sync.WaitGroup
 	quietAfter   time.Duration
 	verdict      verdict
@@ -46,16 +48,23 @@ func newWorkload(f *fleet, o options) *workload {
 	}
 	w.cycler = newCycler(w, seeded(o.seed, 30))
 	w.tuner = newTuner(w, seeded(o.seed, 40))
+	w.swapper = newSwapper(w, seeded(o.seed, 60))
 	return w
 }
 
-// prepare makes the index with the settings that the workload needs.
+// prepare makes the indexes with the settings that the workload needs.
 func (w *workload) prepare(ctx context.Context) error {
+	features := w.ask.ask(ctx, "PATCH", "/experimental-features", map[string]bool{"editDocumentsByFunction": true})
+	if features.err != nil || features.status != http.StatusOK {
+		return fmt.Errorf("prepare: %s", features)
+	}
 	for _, step := range []struct {
 		method, path string
 		body         any
 	}{
 		{"POST", "/indexes", map[string]any{"uid": index, "primaryKey": "id"}},
+		{"POST", "/indexes", map[string]any{"uid": left, "primaryKey": "id"}},
+		{"POST", "/indexes", map[string]any{"uid": right, "primaryKey": "id"}},
 		{"PATCH", "/indexes/" + index + "/settings", map[string]any{
 			"filterableAttributes": []string{"id", "owner", "batch", "n"}, "sortableAttributes": []string{"n"},
 			"searchableAttributes": []string{"word"}, "pagination": map[string]any{"maxTotalHits": 100_000}}},
@@ -83,6 +92,7 @@ func (w *workload) start(ctx context.Context) {
 	}
 	w.clients.Go(func() { w.cycler.run(ctx) })
 	w.clients.Go(func() { w.tuner.run(ctx) })
+	w.clients.Go(func() { w.swapper.run(ctx) })
 	ctx, w.cancel = context.WithCancel(ctx)
 	for i := range 2 {
 		s := &searcher{w: w, rng: seeded(w.opts.seed, 50+i)}

@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"net/http"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -125,6 +127,12 @@ func (c *writer) adding(method, what string, size int) *operation {
 	return o
 }
 
+// clearing deletes all documents of the index.
+func (c *writer) clearing() *operation {
+	return &operation{what: "delete all", method: "DELETE", path: "/indexes/" + c.index + "/documents",
+		apply: func(docs map[string]document) { clear(docs) }}
+}
+
 func (c *writer) batch() string { return fmt.Sprintf("%s-batch%d", c.name, c.rng.IntN(12)) }
 
 // filtered deletes by a filter that matches only the writer's own documents.
@@ -186,14 +194,21 @@ func (c *writer) do(ctx context.Context, o *operation, wait bool) (uid int64, ap
 			}
 			c.w.opts.log("%s %s: task %d %s after %s", c.name, o.what, *t.UID, t.Status, time.Since(first).Round(time.Millisecond))
 			c.acknowledge(o, *t.UID, floor, first, wait)
-			return *t.UID, c.seen(o, *t.UID, t.Status, a)
+			applied = c.seen(o, *t.UID, t.Status, a)
+			if keyed && c.rng.IntN(8) == 0 {
+				c.replay(ctx, o, *t.UID, header)
+			}
+			return *t.UID, applied
 		}
 		c.w.opts.log("%s %s: %s (excused %t)", c.name, o.what, a, a.excused)
 		switch {
 		case a.err == nil && a.status < 500:
 			r.violate("%s %s was answered %s", c.name, o.what, a)
 			return 0, false
-		case !a.excused:
+		case a.err == nil && !a.excused && !r.mayRefuse(a):
+			r.violate("%s %s was answered %s", c.name, o.what, a)
+			r.count(&r.refused)
+		case !a.excused && !a.reloaded:
 			r.count(&r.refused)
 		}
 		if c.w.stopped() && time.Since(c.w.ended) > 30*time.Second {
@@ -204,6 +219,31 @@ func (c *writer) do(ctx context.Context, o *operation, wait bool) (uid int64, ap
 		sleep(ctx, 20*time.Millisecond)
 	}
 	return 0, false
+}
+
+// replay sends an acknowledged write again under its Idempotency-Key: it is the
+// same task, and another body under that key is refused.
+func (c *writer) replay(ctx context.Context, o *operation, uid int64, header []string) {
+	r := c.w.record
+	a := c.w.ask.ask(ctx, o.method, o.path, o.body, header...)
+	if a.err != nil || a.status >= 500 {
+		return // it was the gateway's turn to be away, and the answer is known
+	}
+	r.count(&r.replayed)
+	var t struct {
+		UID     *int64 `json:"uid"`
+		TaskUID *int64 `json:"taskUid"`
+	}
+	if a.into(&t) != nil || (t.UID == nil || *t.UID != uid) && (t.TaskUID == nil || *t.TaskUID != uid) {
+		r.violate("%s %s, task %d, was sent again with its Idempotency-Key and answered %s", c.name, o.what, uid, a)
+	}
+	if _, list := o.body.([]document); !list || !strings.Contains(o.path, "/documents") {
+		return
+	}
+	other := c.w.ask.ask(ctx, o.method, o.path, []document{{"id": c.id(), "n": -2}}, header...)
+	if other.err == nil && other.status < 500 && other.status != http.StatusConflict {
+		r.violate("%s: another body under the key of task %d was answered %s", c.name, uid, other)
+	}
 }
 
 // acknowledge changes the model. How long the acknowledgement took counts only
@@ -237,22 +277,11 @@ func (c *writer) verify(ctx context.Context, o *operation) {
 	id := o.touched[c.rng.IntN(len(o.touched))]
 	r := c.w.record
 	if c.rng.IntN(2) == 0 {
-		a := c.w.ask.ask(ctx, "GET", "/indexes/"+c.index+"/documents/"+id, nil)
-		r.count(&r.searches)
-		if a.failed() {
-			c.w.searchFailed("get "+id, a)
-		}
-		var got document
-		if a.status == 404 || a.into(&got) == nil {
-			c.compare(o, id, got, a)
-		}
+		c.verifyByID(ctx, o, id)
 		return
 	}
 	a := c.w.ask.ask(ctx, "POST", "/indexes/"+c.index+"/search", map[string]any{"filter": fmt.Sprintf("id = %q", id)})
-	r.count(&r.searches)
-	if a.failed() {
-		c.w.searchFailed("search for "+id, a)
-	}
+	c.w.read("search for "+id, a)
 	var page struct{ Hits []document }
 	if a.into(&page) != nil {
 		return
@@ -267,9 +296,19 @@ func (c *writer) verify(ctx context.Context, o *operation) {
 	c.compare(o, id, got, a)
 }
 
+// verifyByID reads a document without a filter.
+func (c *writer) verifyByID(ctx context.Context, o *operation, id string) {
+	a := c.w.ask.ask(ctx, "GET", "/indexes/"+c.index+"/documents/"+id, nil)
+	c.w.read("get "+id, a)
+	var got document
+	if a.status == http.StatusNotFound || a.into(&got) == nil {
+		c.compare(o, id, got, a)
+	}
+}
+
 // compare holds a document that was read to the model.
 func (c *writer) compare(o *operation, id string, got document, a *answer) {
-	if a.excused || a.header.Get("X-Miroir-Degraded") != "" || canonical(got) == canonical(c.docs[id]) {
+	if a.excused || c.w.record.degraded(a) || canonical(got) == canonical(c.docs[id]) {
 		return
 	}
 	c.w.record.count(&c.w.record.stale)
