@@ -3,6 +3,7 @@ package api
 import (
 	"encoding/json"
 	"strconv"
+	"strings"
 
 	"github.com/miroir-gateway/miroir/miroircore/index"
 	"github.com/miroir-gateway/miroir/miroircore/meili"
@@ -47,6 +48,12 @@ func (s *Server) read(c *call, run reading) *meili.Error {
 		return err
 	}
 	defer leave()
+	if c.floor, err = c.settingsFloor(); err != nil {
+		return err
+	}
+	if ix.SettingsVersion < c.floor {
+		return staleSettings(c.floor)
+	}
 	c.settingsVersion(ix)
 	answer, err := run(rc, ix)
 	return c.found(answer, err)
@@ -61,6 +68,9 @@ func (c *call) settingsVersion(ix *index.Index) {
 func (c *call) found(answer *search.Answer, err *meili.Error) *meili.Error {
 	if err != nil {
 		return err
+	}
+	if c.floor > 0 && strings.Contains(answer.Degraded, "stale=") {
+		return staleSettings(c.floor)
 	}
 	if answer.Degraded != "" {
 		c.w.Header().Set("X-Miroir-Degraded", answer.Degraded)

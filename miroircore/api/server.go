@@ -140,6 +140,12 @@ func (s *Server) answer(found match, settings *Settings, w http.ResponseWriter, 
 		}
 		c.grant = grant
 	}
+	if route.family == FamilySearch {
+		if err := s.readYourWrites(c); err != nil {
+			err.Write(w)
+			return
+		}
+	}
 	if err := route.handle(c); err != nil {
 		err.Write(w)
 	}
@@ -154,4 +160,6 @@ type call struct {
 	grant    *access.Grant
 	// uid is the first path parameter, most often an index's; second the other.
 	uid, second string
+	// floor is the least version of settings that the answer may be made under.
+	floor uint64
 }

@@ -34,6 +34,11 @@ func (s *Server) receipt(c *call, status int, r *write.Receipt, err *meili.Error
 	if err != nil {
 		return err
 	}
+	before, err := parseSession(c.r.Header.Get(sessionHeader))
+	if err != nil {
+		before = nil // the write is stored: what its client sent for reads cannot undo that
+	}
+	c.w.Header().Set(sessionHeader, s.with(before, r.Summary.TaskUID).String())
 	if wait := c.r.Header.Get("X-Miroir-Wait"); wait != "" {
 		limit, parseErr := time.ParseDuration(wait)
 		if parseErr != nil || limit < 0 {

@@ -80,6 +80,7 @@ var special = map[string]class{
 	"miroir_idempotency_key_reused": {409, typeRequest},
 	"miroir_settings_version_stale": {503, typeSystem},
 	"miroir_settings_diverged":      {503, typeSystem},
+	"miroir_session_behind":         {503, typeSystem},
 	"miroir_bad_document":           {400, typeRequest},
 	"miroir_unknown_node":           {404, typeRequest},
 	"miroir_refused":                {409, typeRequest},

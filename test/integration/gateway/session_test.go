@@ -1,0 +1,46 @@
+package gateway
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/miroir-gateway/miroir/test/fleet"
+)
+
+func TestASessionReadsWhatItWrote(t *testing.T) {
+	f := fleet.Start(t, fleet.Copies)
+	session := ""
+	for i, doc := range []string{`[{"id":1,"n":"one"}]`, `[{"id":1,"n":"two"}]`, `[{"id":1,"n":"three"}]`} {
+		for _, index := range []string{"books", "films"} {
+			a := f.Want(t, 202, "POST", "/indexes/"+index+"/documents", doc, "X-Miroir-Session: "+session)
+			if session = a.Header.Get("X-Miroir-Session"); session == "" {
+				t.Fatal("a write gives no session")
+			}
+		}
+		want := []string{"one", "two", "three"}[i]
+		for _, index := range []string{"books", "films"} {
+			a := f.Want(t, 200, "POST", "/indexes/"+index+"/search", `{"q":"`+want+`"}`, "X-Miroir-Session: "+session, "X-Miroir-Wait: 30s")
+			if !strings.Contains(string(a.Body), `"n":"`+want+`"`) {
+				t.Errorf("%s: the session does not read what it wrote: %s", index, a.Body)
+			}
+		}
+	}
+	f.Want(t, 400, "POST", "/indexes/books/search", `{}`, "X-Miroir-Session: mine")
+}
+
+func TestASearchNamesTheSettingsItNeeds(t *testing.T) {
+	f := fleet.Start(t, fleet.Copies)
+	f.Write(t, "POST", "/indexes/books/documents", `[{"id":1}]`)
+	f.Write(t, "PATCH", "/indexes/books/settings", `{"stopWords":["the"]}`)
+	a := f.Want(t, 200, "GET", "/indexes/books/settings", "")
+	version := a.Header.Get("X-Miroir-Settings-Version")
+	if version == "" {
+		t.Fatal("settings without a version")
+	}
+	f.Want(t, 200, "POST", "/indexes/books/search", `{}`, "X-Miroir-Min-Settings-Version: "+version)
+	a = f.Want(t, 503, "POST", "/indexes/books/search", `{}`, "X-Miroir-Min-Settings-Version: 99")
+	if !strings.Contains(string(a.Body), "miroir_settings_version_stale") {
+		t.Errorf("answered %s", a.Body)
+	}
+	f.Want(t, 400, "POST", "/indexes/books/search", `{}`, "X-Miroir-Min-Settings-Version: new")
+}
