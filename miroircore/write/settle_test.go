@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -190,5 +191,35 @@ func TestPhysicalNameIsWhatWasPromised(t *testing.T) {
 	}
 	if wanted, err := index.PhysicalDigest(ix.Settings); err != nil || wanted == "" {
 		t.Error(err)
+	}
+}
+
+// What nodes show of settings is what the gateway takes it to be.
+func TestSettingsReadBackAsProposed(t *testing.T) {
+	for name, backend := range backends() {
+		t.Run(name, func(t *testing.T) {
+			f := newFleet(t, 1, nil, []*url.URL{backend(t)})
+			for _, body := range []string{
+				`{}`,
+				`{"displayedAttributes":["id","v"],"searchableAttributes":["v","w"],"sortableAttributes":["w","a"],"rankingRules":["words","sort","w:desc"]}`,
+				`{"filterableAttributes":["v",{"attributePatterns":["a.*","b"],"features":{"facetSearch":true,"filter":{"equality":true,"comparison":false}}}],"distinctAttribute":"d"}`,
+				`{"synonyms":{"a":["b","c"],"b":["a"]},"stopWords":["the","a"],"dictionary":["J. R. R."],"separatorTokens":["|"],"nonSeparatorTokens":["#"]}`,
+				`{"typoTolerance":{"minWordSizeForTypos":{"oneTypo":3},"disableOnWords":["x"],"disableOnNumbers":true},"pagination":{"maxTotalHits":12}}`,
+				`{"faceting":{"maxValuesPerFacet":5,"sortFacetValuesBy":{"v":"count"}},"searchCutoffMs":150,"proximityPrecision":"byAttribute"}`,
+				`{"localizedAttributes":[{"attributePatterns":["v"],"locales":["jpn"]}],"facetSearch":false,"prefixSearch":"disabled"}`,
+				`{"embedders":{"x":{"source":"userProvided","dimensions":2},"y":{"source":"rest","url":"http://127.0.0.1:9/e","dimensions":3,"apiKey":"a secret of some length","request":{"input":"{{text}}"},"response":{"data":"{{embedding}}"}}}}`,
+				`{"embedders":{"x":null}}`,
+				`{"embedders":{"y":{"documentTemplate":"{{doc.v}}"}},"faceting":null,"synonyms":{}}`,
+				`{"embedders":null,"rankingRules":null,"filterableAttributes":null,"typoTolerance":null}`,
+			} {
+				f.ok(f.w.Settings(t.Context(), creating, "a", patch(t, body)))
+				f.w.lookForDrift()
+				if d := f.w.Drifts(); len(d) != 0 {
+					client, _ := f.client("g0-n0")
+					shown, _ := client.Settings(t.Context(), "a")
+					t.Fatalf("after %s the node shows\n%s", body, shown)
+				}
+			}
+		})
 	}
 }
