@@ -2,6 +2,7 @@ package write
 
 import (
 	"encoding/json"
+	"errors"
 	"slices"
 	"time"
 
@@ -38,6 +39,9 @@ func (w *Writer) nextToFinish(l *line) bool { return w.pickFinish(l) != nil }
 
 func (w *Writer) pickFinish(l *line) *operation {
 	for _, o := range l.ops {
+		if o.state == ending {
+			continue
+		}
 		if o.state == decided && !w.closed {
 			return o
 		}
@@ -81,8 +85,8 @@ func (w *Writer) finishLine(l *line) {
 	}
 }
 
-// finish makes an operation's outcome known: to the catalog, the journal, the
-// task table and those who wait.
+// finish makes an operation's outcome known: to the catalog, the journal, and
+// then the task table and those who wait.
 func (w *Writer) finish(o *operation) bool {
 	out := o.outcome
 	for wait := 50 * time.Millisecond; ; wait = min(2*wait, 2*time.Second) {
@@ -100,8 +104,70 @@ func (w *Writer) finish(o *operation) bool {
 	if err := failpoint.Hit("write.finish"); err != nil {
 		return false
 	}
+	if o.internal {
+		w.show(o, out)
+		return true
+	}
+	record := journal.Record{Kind: journal.Finished, Op: o.op, Body: must(out)}
+	w.mutex.Lock()
+	o.state = ending
+	w.endings = append(w.endings, &end{o, out, record, w.journal.Append(record)})
+	if !w.showing {
+		w.showing = true
+		w.wg.Go(w.showEnds)
+	}
+	w.mutex.Unlock()
+	return true
+}
+
+// end is an outcome on its way to the journal.
+type end struct {
+	o      *operation
+	out    finish
+	record journal.Record
+	ticket *journal.Ticket
+}
+
+// showEnds lets outcomes be seen once the journal has them, in their order. One
+// that was seen and then forgotten by a crash could turn out otherwise.
+func (w *Writer) showEnds() {
+	for {
+		w.mutex.Lock()
+		ends := w.endings
+		w.endings = nil
+		if len(ends) == 0 {
+			w.showing = false
+			w.mutex.Unlock()
+			return
+		}
+		w.mutex.Unlock()
+		for _, e := range ends {
+			if !w.keep(e) {
+				continue // it ends after the next start
+			}
+			w.show(e.o, e.out)
+		}
+	}
+}
+
+// keep waits until the journal has an outcome, however long its disk is full.
+func (w *Writer) keep(e *end) bool {
+	for wait := 50 * time.Millisecond; ; wait = min(2*wait, 2*time.Second) {
+		err := e.ticket.Written()
+		if err == nil {
+			return true
+		}
+		w.log.Error("the end of an operation cannot be stored", "op", e.o.op, "error", err)
+		if errors.Is(err, journal.ErrClosed) || !w.sleep(wait) {
+			return false
+		}
+		e.ticket = w.journal.Append(e.record)
+	}
+}
+
+// show makes an outcome known to the task table and those who wait.
+func (w *Writer) show(o *operation, out finish) {
 	if !o.internal {
-		w.journal.Append(journal.Record{Kind: journal.Finished, Op: o.op, Body: must(out)})
 		w.opts.Tasks.Finish(o.Task, task.Outcome{Status: out.Status, Details: out.Details, Error: out.Error, At: out.At})
 		if w.opts.Metrics != nil {
 			w.opts.Metrics.Ended(o.Kind, out.Status)
@@ -128,7 +194,6 @@ func (w *Writer) finish(o *operation) bool {
 	if closed {
 		w.letGo(o)
 	}
-	return true
 }
 
 // commit changes the catalog and gives the task's details.

@@ -77,6 +77,7 @@ const (
 	bound                      // it is known what it means
 	dispatched                 // the outboxes have it
 	decided                    // its outcome is known
+	ending                     // its end goes to the journal
 	finished                   // its task has ended
 )
 

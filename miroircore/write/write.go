@@ -128,6 +128,8 @@ type Writer struct {
 	ops      map[uint64]*operation
 	active   map[uint64]*operation // those that something may happen to soon
 	over     []*operation          // they have ended everywhere, but are not closed
+	endings  []*end                // outcomes that the journal does not have yet
+	showing  bool                  // somebody waits for them
 	byTask   map[uint32]*operation
 	lines    map[string]*line
 	boxes    map[string]*outbox.Node
