@@ -65,6 +65,7 @@ type proxy struct {
 }
 
 func startProxy(target string) (*proxy, error) {
+	zerolog.SetGlobalLevel(zerolog.Disabled) // toxics log on their own
 	server := toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop())
 	p := &proxy{Proxy: toxiproxy.NewProxy(server, target, "127.0.0.1:0", target), mode: pass}
 	if err := p.Start(); err != nil {
