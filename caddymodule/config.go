@@ -35,7 +35,7 @@ func (app *App) resolvePlace(repl *caddy.Replacer) (place, error) {
 	}
 	spool := app.Spool
 	if spool == "" {
-		return place{state: state, spool: filepath.Join(filepath.Dir(state), "spool")}, nil
+		return place{state: state, spool: miroircore.Beside(state, "spool")}, nil
 	}
 	spool, err = canonicalPath(repl, "spool", spool)
 	return place{state: state, spool: spool}, err

@@ -81,6 +81,20 @@ type Engine struct {
 	closing  atomic.Bool
 }
 
+// Beside is the folder of a gateway's for one purpose that lies beside its state.
+// It has the name of the purpose where the state file has its usual one, and else
+// the state file's too, so that two gateways may keep their states in one folder.
+func Beside(statePath, purpose string) string {
+	dir, file := filepath.Split(statePath)
+	if file == "" || file == usualState {
+		return filepath.Join(dir, purpose)
+	}
+	return filepath.Join(dir, file+"."+purpose)
+}
+
+// usualState is what a state file is called unless the configuration names it.
+const usualState = "state.db"
+
 // Open opens the state and starts nothing: no request leaves the process before
 // the first Attach.
 func Open(o Options) (*Engine, error) {
@@ -93,11 +107,10 @@ func Open(o Options) (*Engine, error) {
 	if o.OutboxLimit == 0 {
 		o.OutboxLimit = DefaultOutboxLimit
 	}
-	dir := filepath.Dir(o.StatePath)
 	if o.SpoolDir == "" {
-		o.SpoolDir = filepath.Join(dir, "spool")
+		o.SpoolDir = Beside(o.StatePath, "spool")
 	}
-	e := &Engine{o: o, store: o.Store, metrics: metrics.New(), transport: node.Transport(), journal: filepath.Join(dir, "journal")}
+	e := &Engine{o: o, store: o.Store, metrics: metrics.New(), transport: node.Transport(), journal: Beside(o.StatePath, "journal")}
 	if e.store == nil {
 		store, err := bolt.Open(o.StatePath, bolt.Options{})
 		if err != nil {
@@ -159,7 +172,7 @@ func (e *Engine) start() (err error) {
 	})
 	e.jobs = job.NewRunner(job.Options{
 		Tasks: e.tasks, Catalog: e.catalog, Keys: e.keys, Features: e.feature.All, Client: e.fleet.Client,
-		Readable: e.Readable, Begin: e.reader.Begin, Dir: filepath.Join(filepath.Dir(e.o.StatePath), "dumps"), Version: e.fleet.Version, Now: e.o.Now,
+		Readable: e.Readable, Begin: e.reader.Begin, Dir: Beside(e.o.StatePath, "dumps"), Version: e.fleet.Version, Now: e.o.Now,
 	})
 	e.sender = webhook.Start(e.hooks, nil, e.o.Logger)
 	e.tasks.OnFinish(e.sender.Ended)

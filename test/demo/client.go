@@ -55,6 +55,27 @@ func (c *client) ready(ctx context.Context) error {
 	}
 }
 
+// noticed waits until the gateway knows that a node is down. Until then a write
+// cannot tell the node from one that is slow.
+func (c *client) noticed(ctx context.Context, id string) error {
+	for {
+		var nodes struct {
+			Results []struct{ ID, Status string }
+		}
+		if _, err := c.call(ctx, http.MethodGet, "/_miroir/nodes", nil, &nodes); err != nil {
+			return err
+		}
+		for _, n := range nodes.Results {
+			if n.ID == id && n.Status == "down" {
+				return nil
+			}
+		}
+		if err := pause(ctx); err != nil {
+			return fmt.Errorf("node %s is not known to be down: %w", id, err)
+		}
+	}
+}
+
 // write sends a write and waits until its task has succeeded.
 func (c *client) write(ctx context.Context, method, path string, body []byte) (http.Header, error) {
 	var accepted struct{ TaskUID int }

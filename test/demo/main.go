@@ -147,6 +147,9 @@ func (d *demo) show(ctx context.Context, nodes []*node) error {
 		}
 	}
 	d.say("  all %d have the same answers.", len(queries))
+	if err := d.client.noticed(ctx, lost.id); err != nil {
+		return err
+	}
 	return d.writeDegraded(ctx)
 }
 
@@ -166,9 +169,11 @@ func (d *demo) writeDegraded(ctx context.Context) error {
 		return err
 	}
 	d.say("A write of %d documents was accepted and has been applied.", count)
-	if degraded := headers.Get("X-Miroir-Degraded"); degraded != "" {
-		d.say("  X-Miroir-Degraded: %s", degraded)
+	degraded := headers.Get("X-Miroir-Degraded")
+	if degraded == "" {
+		return errors.New("the answer to a write does not say that a group misses it")
 	}
+	d.say("  X-Miroir-Degraded: %s", degraded)
 	found, _, err := d.client.search(ctx, index, "WrittenMeanwhile")
 	if err != nil {
 		return err
