@@ -12,6 +12,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"strings"
+	"time"
 )
 
 // row is one figure with its target.
@@ -29,11 +30,13 @@ type bench struct {
 	node   string // a real Meilisearch, or ""
 	double string // the double as a program
 	dir    string
+	soak   time.Duration
 }
 
 func main() {
 	b := &bench{node: os.Getenv("MEILISEARCH_BIN")}
 	flag.StringVar(&b.binary, "binary", filepath.Join("bin", "miroir"), "the server")
+	flag.DurationVar(&b.soak, "soak", 20*time.Second, "how long the row of 200 concurrent searches takes")
 	only := flag.String("only", "", "run the rows whose text holds this")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
@@ -91,6 +94,13 @@ func rows() []row {
 		{"search passed through, 1 connection: p50 by reverse_proxy, by the node", "≤ 1.1 ×, ≤ 1.25 ×", "real", passThrough(1)},
 		{"search passed through, 8 connections: p50 by reverse_proxy, by the node", "≤ 1.1 ×, ≤ 1.25 ×", "real", passThrough(8)},
 		{"search with gzip on a kept-alive connection: p50 by the node asked directly", "≤ 0.1 ×", "real", compressedSearch},
+		{"search split over three nodes, 500 mixed queries, by a bare fan-out: p50, p99", "≤ 1.1 ×, ≤ 1.2 ×", "real", splitSearch},
+		{"offset 900, limit 100, documents of 2 KB: by a bare fan-out for keys, for all", "≤ 1.15 ×, ≤ 0.9 ×", "real", deepPages},
+		{"search of 5 ms, three nodes, two copies, by one node: p50", "≤ 1.15 ×", "double", served},
+		{"one of three nodes slowed by 500 ms: p99 after a second, by before", "≤ 2 ×", "double", struck(false, slowed)},
+		{"one of three nodes killed: p99 after a second, by before", "≤ 2 ×", "double", struck(false, killed)},
+		{"one of three nodes paused: p99 after a second, by before", "≤ 2 ×", "double", struck(false, paused)},
+		{"200 concurrent searches: memory early and late", "no growth", "double", soaked},
 		{"ingest 100,000 documents through one node, by that node directly", "≥ 0.85 ×", "real", ingest},
 		{"one-document write, time to 202 at p50, above the node", "≤ 3 ms", "real", oneDocument},
 	}

@@ -43,7 +43,7 @@ func (p *process) stop() {
 }
 
 // startNode starts a Meilisearch, real or the double, on an empty folder.
-func (b *bench) startNode(ctx context.Context, real bool) (*process, error) {
+func (b *bench) startNode(ctx context.Context, real bool, more ...string) (*process, error) {
 	binary := b.double
 	if real {
 		binary = b.node
@@ -63,12 +63,17 @@ func (b *bench) startNode(ctx context.Context, real bool) (*process, error) {
 	if real {
 		args = append(args, "--no-analytics", "--log-level", "OFF", "--dump-dir", filepath.Join(dir, "dumps"), "--snapshot-dir", filepath.Join(dir, "snapshots"))
 	}
-	return start(ctx, binary, dir, nil, "http://"+address, nodeKey, args...)
+	return start(ctx, binary, dir, nil, "http://"+address, nodeKey, append(args, more...)...)
 }
 
 // startGateway starts Miroir in front of nodes, and in front of the first of
 // them a plain reverse_proxy at proxy.
 func (b *bench) startGateway(ctx context.Context, nodes ...*process) (gateway *process, proxy string, err error) {
+	return b.startFleet(ctx, 1, nodes...)
+}
+
+// startFleet is startGateway with so many copies of each document.
+func (b *bench) startFleet(ctx context.Context, copies int, nodes ...*process) (gateway *process, proxy string, err error) {
 	dir, err := os.MkdirTemp(b.dir, "gateway-")
 	if err != nil {
 		return nil, "", err
@@ -96,7 +101,7 @@ func (b *bench) startGateway(ctx context.Context, nodes ...*process) (gateway *p
 		state %s
 		group g {
 %s		}
-		replication 1
+		replication %d
 	}
 }
 http://%s {
@@ -109,7 +114,7 @@ http://%s {
 		}
 	}
 }
-`, addresses[0], masterKey, nodeKey, filepath.Join(dir, "state.db"), group.String(), addresses[1], addresses[2], strings.TrimPrefix(nodes[0].url, "http://"))
+`, addresses[0], masterKey, nodeKey, filepath.Join(dir, "state.db"), group.String(), copies, addresses[1], addresses[2], strings.TrimPrefix(nodes[0].url, "http://"))
 	file := filepath.Join(dir, "Caddyfile")
 	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 		return nil, "", err
