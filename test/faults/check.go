@@ -19,18 +19,23 @@ type verdict struct {
 	tasks, unended              int
 }
 
-// settle waits until nothing is under way any more.
+// settle waits until nothing is under way any more. What is late is no longer
+// waited for only after several minutes, so as to tell it from what is lost.
 func (w *workload) settle(ctx context.Context) {
-	started := time.Now()
+	const patience = 3 * time.Minute
+	started, late := time.Now(), false
 	for {
 		open := w.open(ctx)
 		if len(open) == 0 {
 			break
 		}
-		if time.Since(started) > w.opts.quiet {
+		if took := time.Since(started); took > w.opts.quiet && !late || took > patience {
+			late = true
 			open = append(open, w.undelivered(ctx)...)
-			w.record.violate("not in order %s after everything was healed: %s", w.opts.quiet, strings.Join(open, "; "))
-			break
+			w.record.violate("not in order %s after everything was healed: %s", round(took), strings.Join(open, "; "))
+			if took > patience {
+				break
+			}
 		}
 		if !sleep(ctx, 100*time.Millisecond) {
 			break
