@@ -191,6 +191,29 @@ func (c *Catalog) SetPlacement(uid string, p *cluster.Placement) (*Index, error)
 	})
 }
 
+// Place replaces the placement of the index that nodes know by a name. It fails
+// unless the new one is the next after the one that the index has now.
+func (c *Catalog) Place(physical string, p *cluster.Placement) (*Index, error) {
+	var placed Index
+	err := c.change(func(d *draft) error {
+		found := d.was.byPhysical[physical]
+		if found == nil {
+			return meili.IndexNotFound(physical)
+		}
+		if p.Epoch != found.Placement.Epoch+1 {
+			return fmt.Errorf("placement of index %s: epoch %d does not follow %d", found.UID, p.Epoch, found.Placement.Epoch)
+		}
+		placed = *found
+		placed.Placement = p
+		d.byUID[found.UID] = &placed
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &placed, nil
+}
+
 // MarkDeletes notes that an operation may have removed documents.
 func (c *Catalog) MarkDeletes(uid string) error {
 	if ix, ok := c.Get(uid); ok && ix.Deletes {
