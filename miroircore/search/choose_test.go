@@ -253,3 +253,31 @@ func TestACopyThatIsBehindAnswersOnlyForWhatNoOtherHas(t *testing.T) {
 		}
 	})
 }
+
+func TestHedgesKeepToTheirBudget(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStand(t, [][]string{{"a"}, {"b"}}, 1, func(o *Options) { o.NoHedge = false })
+		a := s.nodes["a"]
+		a.set(slowly(2*time.Millisecond, found("a")))
+		for range 300 {
+			s.search(context.Background(), Call{}, `{}`)
+		}
+		if n := s.nodes["b"].count(); n != 0 {
+			t.Errorf("%d hedges while the node was as fast as ever", n)
+		}
+		a.set(slowly(300*time.Millisecond, found("a")))
+		start := time.Now()
+		if _, ids := s.search(context.Background(), Call{}, `{}`); ids != "b" {
+			t.Errorf("got %q", ids)
+		}
+		if took := time.Since(start); took > 50*time.Millisecond {
+			t.Errorf("took %v", took)
+		}
+		for range 200 {
+			s.search(context.Background(), Call{}, `{}`)
+		}
+		if n := s.nodes["b"].count(); n > hedgeBurst+200/20+2 {
+			t.Errorf("%d hedges in 200 searches", n)
+		}
+	})
+}
