@@ -43,7 +43,7 @@ func TestRule18AcknowledgedWritesSurviveACrash(t *testing.T) {
 // Whatever step the gateway dies at, an acknowledged write is there afterwards,
 // and each task ends once.
 func TestRule22CrashAtEveryStep(t *testing.T) {
-	for _, point := range []string{"outbox.send", "outbox.answer", "write.finish"} {
+	for _, point := range []string{"write.bind", "outbox.send", "outbox.answer", "write.commit", "write.finish", "write.show", "write.close"} {
 		t.Run(point, func(t *testing.T) {
 			f, _ := doubles(t, 2, 2, func(f *fleet) { f.adjust = func(o *Options) { o.AckTime = 50 * time.Millisecond } })
 			first, _ := f.add("a", `[{"id":0},{"id":2}]`) // whether 50 ms were enough for its quorum does not matter

@@ -89,6 +89,9 @@ func (w *Writer) finishLine(l *line) {
 // then the task table and those who wait.
 func (w *Writer) finish(o *operation) bool {
 	out := o.outcome
+	if err := failpoint.Hit("write.commit"); err != nil {
+		return false
+	}
 	for wait := 50 * time.Millisecond; ; wait = min(2*wait, 2*time.Second) {
 		details, err := w.commit(o, &out)
 		if err == nil {
@@ -142,7 +145,7 @@ func (w *Writer) showEnds() {
 		}
 		w.mutex.Unlock()
 		for _, e := range ends {
-			if !w.keep(e) {
+			if !w.keep(e) || failpoint.Hit("write.show") != nil {
 				continue // it ends after the next start
 			}
 			w.show(e.o, e.out)
@@ -261,6 +264,9 @@ func (w *Writer) closeOver() {
 	}
 	if err == nil {
 		err = w.opts.Tasks.Flush()
+	}
+	if err == nil {
+		err = failpoint.Hit("write.close")
 	}
 	if err != nil {
 		w.log.Error("ended operations could not be closed", "error", err)

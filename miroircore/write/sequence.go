@@ -319,7 +319,10 @@ func (w *Writer) findMeaning(o *operation) {
 			if o.internal {
 				break
 			}
-			if err = w.journal.AppendSync(journal.Record{Kind: journal.Bound, Op: o.op, Body: body}).Durable(); err == nil {
+			if err = failpoint.Hit("write.bind"); err == nil {
+				err = w.journal.AppendSync(journal.Record{Kind: journal.Bound, Op: o.op, Body: body}).Durable()
+			}
+			if err == nil {
 				break
 			}
 		}
