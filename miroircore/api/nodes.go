@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"io"
 	"net/http"
 
 	"github.com/miroir-gateway/miroir/miroircore/cluster/wanted"
@@ -19,6 +20,9 @@ type Operator interface {
 	Adopt(ctx context.Context, id string) *meili.Error
 	// Accept has what a node holds count as right, where nothing better is left.
 	Accept(ctx context.Context, id string) (*Granted, *meili.Error)
+	// Backup writes a consistent copy of the gateway's state to what w gives,
+	// which is asked for only when nothing can be refused any more.
+	Backup(w func() io.Writer) *meili.Error
 }
 
 // Granted is the answer to an operator's wish.
@@ -44,6 +48,7 @@ func (s *Server) nodeRoutes() []route {
 		{method: post, pattern: "/_miroir/nodes/{id}/adopt", action: "*", handle: s.adoptNode},
 		{method: post, pattern: "/_miroir/groups", action: "*", handle: s.wish(func(*call) wanted.Wish { return wanted.Wish{Action: wanted.AddGroup} })},
 		{method: remove, pattern: "/_miroir/groups/{id}", action: "*", handle: s.wish(named(wanted.RemoveGroup))},
+		{method: get, pattern: "/_miroir/backup", action: "*", handle: s.backup},
 		{method: put, pattern: "/_miroir/replication", action: "*", handle: s.wish(func(*call) wanted.Wish { return wanted.Wish{Action: wanted.SetCopies} })},
 	}
 }
@@ -104,4 +109,12 @@ func (s *Server) adoptNode(c *call) *meili.Error {
 		return err
 	}
 	return c.json(http.StatusOK, &Granted{Changed: true, Message: "node " + c.uid + " belongs to this fleet now"})
+}
+
+func (s *Server) backup(c *call) *meili.Error {
+	return s.Operator.Backup(func() io.Writer {
+		c.w.Header().Set("Content-Type", "application/octet-stream")
+		c.w.WriteHeader(http.StatusOK)
+		return c.w
+	})
 }
