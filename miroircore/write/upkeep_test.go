@@ -5,12 +5,14 @@ import (
 	"errors"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/miroir-gateway/miroir/miroircore/document"
 	"github.com/miroir-gateway/miroir/miroircore/index"
 	"github.com/miroir-gateway/miroir/miroircore/meili"
+	"github.com/miroir-gateway/miroir/miroircore/meili/node"
 	"github.com/miroir-gateway/miroir/test/minimeili"
 )
 
@@ -300,4 +302,37 @@ func (f *fleet) spoil(n *minimeili.Server, method, path, body string) {
 		f.t.Fatalf("%s %s: %d", method, path, resp.StatusCode)
 	}
 	n.WaitIdle()
+}
+
+// A node that refuses everything for its own reasons blocks nobody, is not read
+// while it lacks what the others have, and catches up when it takes requests.
+func TestRule12NodeThatRefusesEverythingBlocksNobody(t *testing.T) {
+	var wrong atomic.Bool
+	f, _ := doubles(t, 3, 3, func(f *fleet) {
+		f.maxLag = 10 * time.Millisecond
+		f.adjust = func(o *Options) {
+			o.Nodes = func(id string) (*node.Client, bool) {
+				n, _ := f.topology.Node(id)
+				return node.New(id, n.URL, func() []string {
+					if id == "g0-n2" && wrong.Load() {
+						return []string{"notTheKeyOfThisServer"}
+					}
+					return []string{serverKey}
+				}, f.rt), true
+			}
+		}
+	})
+	f.ok(f.add("a", `[{"id":1}]`))
+	f.drain()
+	wrong.Store(true)
+	f.ok(f.add("a", `[{"id":2}]`))
+	f.ok(f.w.Settings(t.Context(), creating, "a", patch(t, `{"stopWords":["the"]}`)))
+	f.ok(f.w.DeleteDocuments(t.Context(), creating, "a", []string{"1"}))
+	if f.w.Readable("g0-n2", "a") || !f.w.Readable("g0-n0", "a") {
+		t.Error("the wrong node is out")
+	}
+	wrong.Store(false)
+	f.drain()
+	f.eventually("it is read again", func() bool { return f.w.Readable("g0-n2", "a") })
+	f.same("a", map[string]string{"2": `{"id":2}`})
 }
