@@ -248,3 +248,25 @@ func (o *operation) String() string {
 	}
 	return fmt.Sprintf("operation %d (%s, task %d)", o.op, o.Kind, o.Task)
 }
+
+// narrow takes nodes out of an operation on documents that have ceased to be
+// replicas since it was bound: a copy that is made anew must not get what was
+// meant for the one before. It is called with the mutex held.
+func (w *Writer) narrow(o *operation) {
+	switch o.Kind {
+	case kindDocuments, kindDelete, kindDeleteAll, kindFilter, kindEdit:
+	default:
+		return
+	}
+	ix, ok := w.opts.Catalog.ByPhysical(o.bind.Physical)
+	if !ok || o.bind.New != nil {
+		return
+	}
+	for i := range o.bind.Targets {
+		t := &o.bind.Targets[i]
+		holds := func(s int) bool { return ix.Placement.Holds(t.Node, s) }
+		if len(t.Shards) > 0 && !slices.ContainsFunc(t.Shards, holds) {
+			t.gone = true
+		}
+	}
+}

@@ -372,28 +372,6 @@ func (w *Writer) dispatch(o *operation) {
 	}
 }
 
-// narrow takes nodes out of an operation on documents that have ceased to be
-// replicas since it was bound: a copy that is made anew must not get what was
-// meant for the one before. It is called with the mutex held.
-func (w *Writer) narrow(o *operation) {
-	switch o.Kind {
-	case kindDocuments, kindDelete, kindDeleteAll, kindFilter, kindEdit:
-	default:
-		return
-	}
-	ix, ok := w.opts.Catalog.ByPhysical(o.bind.Physical)
-	if !ok || o.bind.New != nil {
-		return
-	}
-	for i := range o.bind.Targets {
-		t := &o.bind.Targets[i]
-		holds := func(s int) bool { return ix.Placement.Holds(t.Node, s) }
-		if len(t.Shards) > 0 && !slices.ContainsFunc(t.Shards, holds) {
-			t.gone = true
-		}
-	}
-}
-
 // afterDispatch tells the task table, and ends an operation that needs no node.
 func (w *Writer) afterDispatch(o *operation) {
 	if !o.internal {
