@@ -225,7 +225,7 @@ func spoolError(err error) error {
 	switch {
 	case err == nil:
 		return nil
-	case errors.Is(err, syscall.ENOSPC):
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT), errors.Is(err, syscall.EFBIG):
 		return fmt.Errorf("%w: %w", ErrFull, err)
 	default:
 		return fmt.Errorf("%w: %w", errSpool, err)

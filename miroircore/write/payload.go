@@ -214,7 +214,8 @@ func (p *payload) durable() error {
 
 // spoolError gives a full disk the name that it has for the journal.
 func spoolError(err error) error {
-	if errors.Is(err, syscall.ENOSPC) && !errors.Is(err, journal.ErrFull) {
+	full := errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EFBIG)
+	if full && !errors.Is(err, journal.ErrFull) {
 		return fmt.Errorf("%w: %w", journal.ErrFull, err)
 	}
 	return err

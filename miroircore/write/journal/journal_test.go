@@ -151,14 +151,15 @@ func TestTornTailIsTolerated(t *testing.T) {
 }
 
 func TestFullDiskLeavesNothingHalfDone(t *testing.T) {
-	for _, point := range []string{"journal.write", "journal.sync", "journal.rotate"} {
+	causes := map[string]error{"journal.write": syscall.ENOSPC, "journal.sync": syscall.EDQUOT, "journal.rotate": syscall.EFBIG}
+	for point, cause := range causes {
 		t.Run(point, func(t *testing.T) {
 			opts := Options{Dir: t.TempDir(), SegmentSize: 1}
 			j, _ := open(t, opts)
 			if err := j.AppendSync(header(1)).Durable(); err != nil {
 				t.Fatal(err)
 			}
-			unset := failpoint.Set(point, func() error { return syscall.ENOSPC })
+			unset := failpoint.Set(point, func() error { return cause })
 			err := j.AppendSync(header(2)).Durable()
 			unset()
 			if !errors.Is(err, ErrFull) {
