@@ -67,7 +67,7 @@ func TestAnotherGroupStandsInForADeadNode(t *testing.T) {
 	}
 }
 
-func TestSurplusDocumentsAreFilteredOut(t *testing.T) {
+func TestRule20SurplusDocumentsAreFilteredOut(t *testing.T) {
 	for _, surplus := range []map[string][]int{nil, {"a": {1}}, {"b": {0}}} {
 		of := placement([][]string{{"a"}, {"a"}})
 		of.Surplus = surplus
