@@ -110,6 +110,10 @@ type App struct {
 	// for it. Default: 10 GiB.
 	OutboxLimit int64 `json:"outbox_limit,omitempty"`
 
+	// How many tasks are kept. Beyond, the oldest finished ones are deleted, a
+	// tenth at a time, as Meilisearch does it. Default: 1000000.
+	TaskLimit int `json:"task_limit,omitempty"`
+
 	// Where the state is kept. Default: `bolt`, one file.
 	StoreRaw json.RawMessage `json:"store,omitempty" caddy:"namespace=miroir.stores inline_key=store"`
 

@@ -59,6 +59,7 @@ func parseGlobal(d *caddyfile.Dispenser, existing any) (any, error) {
 //	    state           <file>
 //	    spool           <folder>
 //	    outbox_limit    <size>
+//	    task_limit      <number>
 //	    store           <module> [<arguments>]
 //	    selection       <module> [<arguments>]
 //	    merger          <module> [<arguments>]
@@ -125,11 +126,15 @@ var options = []option{
 	{"state", func(b *block, d *caddyfile.Dispenser) error { return text(d, &b.app.State) }},
 	{"spool", func(b *block, d *caddyfile.Dispenser) error { return text(d, &b.app.Spool) }},
 	{"outbox_limit", func(b *block, d *caddyfile.Dispenser) error { return size(d, &b.app.OutboxLimit) }},
+	{"task_limit", func(b *block, d *caddyfile.Dispenser) error { return number(d, &b.app.TaskLimit, maxTasks) }},
 	{"store", (*block).store},
 	{"selection", (*block).selection},
 	{"merger", (*block).merger},
 	{"transport", (*block).transport},
 }
+
+// maxTasks bounds task_limit: each task takes memory.
+const maxTasks = 100_000_000
 
 // maxCount bounds copies and probes: more of them is a slip of the finger.
 const maxCount = 1000

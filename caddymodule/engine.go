@@ -80,7 +80,7 @@ func (app *App) openEngine(store string) (*sharedEngine, error) {
 		return nil, errors.Join(err, os.RemoveAll(shared.scratch))
 	}
 	shared.Engine, err = miroircore.Open(miroircore.Options{
-		StatePath: statePath, SpoolDir: spool, Store: opened, OutboxLimit: app.OutboxLimit, Logger: app.logger,
+		StatePath: statePath, SpoolDir: spool, Store: opened, OutboxLimit: app.OutboxLimit, TaskLimit: app.TaskLimit, Logger: app.logger,
 	})
 	if err != nil { // Open has closed the store
 		err = fmt.Errorf("opening the engine on %s: %w", statePath, err)

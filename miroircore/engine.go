@@ -44,9 +44,20 @@ type Options struct {
 	Store state.Store
 	// OutboxLimit is how many bytes of writes one node may miss. Default 10 GiB.
 	OutboxLimit int64
-	Logger      *slog.Logger
+	// TaskLimit is how many tasks are kept before a tenth of them, the oldest
+	// finished ones, are deleted. Default 1,000,000.
+	TaskLimit int
+	Logger    *slog.Logger
 	// Now is the clock. Default time.Now.
 	Now func() time.Time
+}
+
+// pruned is how many tasks are deleted at once; 0 is the usual number.
+func (o *Options) pruned() int {
+	if o.TaskLimit == 0 {
+		return 0
+	}
+	return max(2, o.TaskLimit/10)
 }
 
 // Engine is one gateway: its state, its outboxes and what it knows of the
@@ -126,7 +137,7 @@ func Open(o Options) (*Engine, error) {
 
 // load makes the parts from the state, each from those before it.
 func (e *Engine) load() (err error) {
-	if e.tasks, err = task.Open(e.store, task.Options{Now: e.o.Now}); err != nil {
+	if e.tasks, err = task.Open(e.store, task.Options{Now: e.o.Now, Keep: e.o.TaskLimit, Prune: e.o.pruned()}); err != nil {
 		return fmt.Errorf("open tasks: %w", err)
 	}
 	if e.catalog, err = index.Open(e.store); err != nil {
