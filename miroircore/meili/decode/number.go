@@ -13,6 +13,17 @@ var powers = func() (t [309]float64) {
 	return t
 }()
 
+// ParseFloat gives what the server makes of a number that stands in a document, to
+// the last place; false where it takes it for none.
+func ParseFloat(number string) (float64, bool) {
+	var v Value
+	p := parser{text: number}
+	if number == "" || !p.number(&v) || p.pos != len(number) {
+		return 0, false
+	}
+	return v.Float(), true
+}
+
 // number reads a number. Floats are made of the digits that fit 64 bits and a
 // power of ten, which may differ in the last place from the nearest double: so
 // does the server's.

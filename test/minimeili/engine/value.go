@@ -6,6 +6,8 @@ import (
 	"math"
 	"strconv"
 	"strings"
+
+	"github.com/miroir-gateway/miroir/miroircore/meili/decode"
 )
 
 // Values of JSON, keeping member order and the server's way of writing numbers:
@@ -115,7 +117,10 @@ func parseNumber(s string) number {
 			return number{s, float64(u)}
 		}
 	}
-	f, _ := strconv.ParseFloat(s, 64)
+	f, ok := decode.ParseFloat(s)
+	if !ok { // beyond what the server takes
+		f, _ = strconv.ParseFloat(s, 64)
+	}
 	return number{formatFloat(f), f}
 }
 
