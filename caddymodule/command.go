@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/miroir-gateway/miroir/miroircore/api"
+	"github.com/miroir-gateway/miroir/miroircore/rebalance"
 )
 
 func init() {
@@ -143,6 +144,9 @@ func printStatus(out io.Writer, report *api.Report) error {
 	if err := t.Flush(); err != nil {
 		return err
 	}
+	if err := printMoves(out, report.Rebalance.Moves); err != nil {
+		return err
+	}
 	for i, problem := range report.Problems {
 		if i == 0 {
 			fmt.Fprintln(out)
@@ -152,6 +156,23 @@ func printStatus(out io.Writer, report *api.Report) error {
 		}
 	}
 	return nil
+}
+
+// printMoves shows which nodes are being filled with shards.
+func printMoves(out io.Writer, moves []rebalance.Move) error {
+	if len(moves) == 0 {
+		return nil
+	}
+	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "\nFILLING\tINDEX\tFROM\tSHARDS\tDOCUMENTS\tA SECOND\tLEFT")
+	for _, m := range moves {
+		left := "-"
+		if m.SecondsLeft != nil {
+			left = time.Duration(*m.SecondsLeft * float64(time.Second)).Round(time.Second).String()
+		}
+		fmt.Fprintf(t, "%s\t%s\t%s\t%d of %d\t%d\t%.0f\t%s\n", m.Node, m.Index, orDash(m.From), m.Done, m.Shards, m.Documents, m.Rate, left)
+	}
+	return t.Flush()
 }
 
 func orDash(s string) string {

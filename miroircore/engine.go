@@ -24,6 +24,7 @@ import (
 	"github.com/miroir-gateway/miroir/miroircore/meili/node"
 	"github.com/miroir-gateway/miroir/miroircore/meili/request"
 	"github.com/miroir-gateway/miroir/miroircore/metrics"
+	"github.com/miroir-gateway/miroir/miroircore/rebalance"
 	"github.com/miroir-gateway/miroir/miroircore/search"
 	"github.com/miroir-gateway/miroir/miroircore/state"
 	"github.com/miroir-gateway/miroir/miroircore/state/bolt"
@@ -75,6 +76,7 @@ type Engine struct {
 	reader  *search.Reader
 	server  *api.Server
 	metrics *metrics.Set
+	balance *rebalance.Reconciler
 	jobs    *job.Runner
 	hooks   *webhook.Book
 	sender  *webhook.Sender
@@ -181,6 +183,9 @@ func (e *Engine) start() (err error) {
 		Report: e.fleet.unread, Ended: e.tasks.Ended,
 		Logger: e.o.Logger, Now: e.o.Now, Metrics: e.metrics,
 	})
+	if err := e.makeBalance(); err != nil {
+		return errors.Join(err, e.writer.Close(context.Background()))
+	}
 	e.jobs = job.NewRunner(job.Options{
 		Tasks: e.tasks, Catalog: e.catalog, Keys: e.keys, Features: e.feature.All, Client: e.fleet.Client,
 		Readable: e.Readable, Begin: e.reader.Begin, Dir: Beside(e.o.StatePath, "dumps"), Version: e.fleet.Version, Now: e.o.Now,
@@ -191,6 +196,7 @@ func (e *Engine) start() (err error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	e.stop = cancel
 	e.running.Go(func() { e.fleet.run(ctx) })
+	e.running.Go(func() { e.balance.Run(ctx) })
 	return nil
 }
 

@@ -111,6 +111,8 @@ func (f *fleet) judge(r *api.Report) {
 		}
 	}
 	f.differing(r)
+	r.Rebalance = f.e.balance.Report()
+	r.Problems = append(r.Problems, r.Rebalance.Problems...)
 	for _, g := range r.Groups {
 		for _, n := range g.Nodes {
 			if n.Status == string(cluster.StatusUp) {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/miroir-gateway/miroir/miroircore/index"
 	"github.com/miroir-gateway/miroir/miroircore/meili"
+	"github.com/miroir-gateway/miroir/miroircore/rebalance"
 )
 
 // Report is the state of the fleet, as /_miroir/topology and the status command
@@ -19,6 +20,8 @@ type Report struct {
 	Epoch   uint64        `json:"epoch"`
 	Copies  int           `json:"replication"`
 	Groups  []GroupReport `json:"groups"`
+	// Rebalance is how shards are being moved or copies made anew.
+	Rebalance rebalance.Report `json:"rebalance"`
 	// Problems say in words what is wrong, the worst first.
 	Problems []string `json:"problems"`
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/miroir-gateway/miroir/miroircore/cluster"
 	"github.com/miroir-gateway/miroir/miroircore/index"
 	"github.com/miroir-gateway/miroir/miroircore/meili/node"
+	"github.com/miroir-gateway/miroir/miroircore/replica"
 	"github.com/miroir-gateway/miroir/miroircore/state"
 	"github.com/miroir-gateway/miroir/miroircore/write"
 	"github.com/miroir-gateway/miroir/miroircore/write/outbox"
@@ -51,11 +52,7 @@ type Standing interface {
 }
 
 // Progress is what one round of copying came to.
-type Progress struct {
-	Copied, Deleted int
-	// Newest is the highest version that was seen.
-	Newest uint64
-}
+type Progress = replica.Progress
 
 // Filler makes the documents of shards on one node equal to another's.
 type Filler interface {

@@ -168,6 +168,15 @@ func (w *Writer) Void(id, physical string) {
 	w.Changed(id, physical)
 }
 
+// GiveUp drops all that waits for a node that has left the fleet. Should it come
+// back, its copies are void until they are made anew.
+func (w *Writer) GiveUp(id string) {
+	w.mutex.Lock()
+	b := w.box(id)
+	w.mutex.Unlock()
+	b.GiveUp()
+}
+
 // Stray watches for a request that was sent to a node beside its outbox, with the
 // customMetadata given, and was not answered: it may still run. Where it shows
 // up late the node's copy of the index is taken for drifted.

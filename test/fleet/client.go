@@ -107,10 +107,15 @@ func (f *Fleet) Await(t testing.TB, uid uint32) Task {
 	return task
 }
 
-// Eventually waits until something holds, at most half a minute.
+// Eventually waits until something holds, at most half a minute, or three where
+// real servers do the work.
 func Eventually(t testing.TB, what string, holds func() bool) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	patience := 30 * time.Second
+	if Binary() != "" {
+		patience = 3 * time.Minute
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	for !holds() {
 		select {

@@ -118,6 +118,42 @@ func (f *Fleet) Caddyfile(options ...string) string {
 	return b.String()
 }
 
+// Grow adds a node to the last group and has the gateway know it.
+func (f *Fleet) Grow(t testing.TB) Node {
+	t.Helper()
+	group := len(f.shape.Groups) - 1
+	groups := append([]int(nil), f.shape.Groups...)
+	groups[group]++
+	f.shape.Groups = groups
+	n := startNode(t, fmt.Sprintf("g%dn%d", group+1, groups[group]))
+	f.Nodes = append(f.Nodes, n)
+	f.reload(t)
+	return n
+}
+
+// Shrink takes the newest node out of the configuration. It goes on running.
+func (f *Fleet) Shrink(t testing.TB) {
+	t.Helper()
+	groups := append([]int(nil), f.shape.Groups...)
+	groups[len(groups)-1]--
+	f.shape.Groups = groups
+	f.reload(t)
+}
+
+// Copies changes how many copies each group has.
+func (f *Fleet) Copies(t testing.TB, n int) {
+	t.Helper()
+	f.shape.Replication = n
+	f.reload(t)
+}
+
+func (f *Fleet) reload(t testing.TB) {
+	t.Helper()
+	if err := f.Load(f.Caddyfile()); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // Load puts a Caddyfile in force, as a reload would.
 func (f *Fleet) Load(caddyfile string) error {
 	config, warnings, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(caddyfile), map[string]any{"filename": "Caddyfile"})

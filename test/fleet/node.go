@@ -22,6 +22,7 @@ type Node struct {
 	Double *minimeili.Server
 
 	addr string
+	dir  string // of its data
 	real *process
 }
 
@@ -31,13 +32,14 @@ func (n Node) URL() string { return "http://" + n.addr }
 func startNode(t testing.TB, id string) Node {
 	t.Helper()
 	if Binary() == "" {
-		double := minimeili.Run(t, minimeili.WithMasterKey(nodeKey), minimeili.WithDir(t.TempDir()))
-		return Node{ID: id, Double: double, addr: double.Addr()}
+		dir := t.TempDir()
+		double := minimeili.Run(t, minimeili.WithMasterKey(nodeKey), minimeili.WithDir(dir))
+		return Node{ID: id, Double: double, addr: double.Addr(), dir: dir}
 	}
 	p := &process{t: t, dir: t.TempDir(), addr: freeAddress(t)}
 	p.start()
 	t.Cleanup(p.kill)
-	return Node{ID: id, addr: p.addr, real: p}
+	return Node{ID: id, addr: p.addr, dir: filepath.Join(p.dir, "db"), real: p}
 }
 
 // Do asks the node itself, as the gateway does.
@@ -53,6 +55,20 @@ func (n Node) Kill() {
 		return
 	}
 	n.Double.Stop()
+}
+
+// Wipe gives a killed node an empty disk.
+func (n Node) Wipe(t testing.TB) {
+	t.Helper()
+	entries, err := os.ReadDir(n.dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		if err := os.RemoveAll(filepath.Join(n.dir, e.Name())); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 // Restart brings a killed node back on its address and its data.

@@ -313,6 +313,9 @@ func (q *queue) adopt(group []*item, mark Mark) {
 	for _, it := range group {
 		it.state = enqueued
 	}
+	if n.last != nil && mark.UID <= n.last.UID && after(mark, *n.last) {
+		n.suspectLocked() // it counts anew: an older disk, or an empty one
+	}
 	n.seen(mark)
 	if d := n.pending[mark.UID]; d != nil { // taken up one by one after a restart
 		d.items = append(d.items, group...)
@@ -341,4 +344,10 @@ func (q *queue) tellEnded(group []*item, o Outcome) {
 	for _, it := range group {
 		n.opts.Events.Ended(n.opts.Node, q.index, it.step, o)
 	}
+}
+
+// after says whether a task was enqueued later than another.
+func after(m, other Mark) bool {
+	at, then := parseTime(&m.EnqueuedAt), parseTime(&other.EnqueuedAt)
+	return !then.IsZero() && at.After(then)
 }

@@ -1,0 +1,60 @@
+package miroircore
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/google/uuid"
+
+	"github.com/miroir-gateway/miroir/miroircore/cluster/wanted"
+	"github.com/miroir-gateway/miroir/miroircore/rebalance"
+	"github.com/miroir-gateway/miroir/miroircore/replica"
+	"github.com/miroir-gateway/miroir/miroircore/state"
+)
+
+// makeBalance makes what brings the placements in line with the wanted topology.
+func (e *Engine) makeBalance() (err error) {
+	e.balance, err = rebalance.New(rebalance.Options{
+		Catalog: e.catalog, Store: e.store, Line: e.writer, Nodes: e.writer, Standing: e.writer,
+		Filler: &replica.Filler{Client: e.fleet.Client, Stray: e.writer.Stray},
+		Wanted: e.fleet.Topology, Client: e.fleet.Client, Up: e.fleet.Writable, Readable: e.Readable,
+		Quiesce: e.reader.Quiesce, Known: e.fleet.left, Forget: e.fleet.forget,
+		Keep:   func(physical string) bool { return physical == ownerIndex },
+		Holder: uuid.NewString(), Logger: e.o.Logger, Now: e.o.Now,
+	})
+	if err != nil {
+		return fmt.Errorf("open rebalancing: %w", err)
+	}
+	return nil
+}
+
+// left lists the nodes that neither the configuration nor an operator names any
+// more, or that an operator removed.
+func (f *fleet) left() []string {
+	all := f.wanted.All(f.e.config().Topology)
+	var ids []string
+	for _, id := range slices.Sorted(maps.Keys(*f.known.Load())) {
+		if _, named := all.Node(id); !named || f.wanted.Leaving(id) == wanted.Removed {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
+// forget ends what is known of a node that left and holds nothing: what waits
+// for it, its probes and figures, and its address.
+func (f *fleet) forget(id string) error {
+	f.e.mu.Lock()
+	defer f.e.mu.Unlock()
+	if slices.Contains(f.placed(), id) {
+		return errors.New("it was given shards again")
+	}
+	f.e.writer.GiveUp(id)
+	err := f.e.store.Update(func(tx state.Tx) error { return tx.Delete(fleetTable, nodeKey(id)) })
+	if err != nil {
+		return fmt.Errorf("forget the address of node %s: %w", id, err)
+	}
+	return f.configure(f.e.config())
+}
