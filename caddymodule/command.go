@@ -131,7 +131,7 @@ func printStatus(out io.Writer, report *api.Report) error {
 	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(t, "fleet\t%s\n", report.Status)
 	fmt.Fprintf(t, "version\t%s\n", orDash(report.Version))
-	fmt.Fprintf(t, "copies\t%d in each of %d groups\n\n", report.Copies, len(report.Groups))
+	fmt.Fprintf(t, "copies\t%d in each of %d groups\n\n", report.Copies, groups(report))
 	fmt.Fprintln(t, "GROUP\tNODE\tSTATUS\tSINCE\tVERSION\tSHARDS\tOUTBOX\tADDRESS\tLAST ERROR")
 	for _, g := range report.Groups {
 		for _, n := range g.Nodes {
@@ -156,6 +156,16 @@ func printStatus(out io.Writer, report *api.Report) error {
 		}
 	}
 	return nil
+}
+
+// groups counts the groups but for what is leaving.
+func groups(report *api.Report) (n int) {
+	for _, g := range report.Groups {
+		if !strings.HasPrefix(g.ID, "(") {
+			n++
+		}
+	}
+	return n
 }
 
 // printMoves shows which nodes are being filled with shards.

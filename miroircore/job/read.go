@@ -2,19 +2,13 @@ package job
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
-	"net/http"
-	"strings"
 
 	"github.com/miroir-gateway/miroir/miroircore/document"
-	"github.com/miroir-gateway/miroir/miroircore/hidden"
 	"github.com/miroir-gateway/miroir/miroircore/index"
 	"github.com/miroir-gateway/miroir/miroircore/meili/node"
+	"github.com/miroir-gateway/miroir/miroircore/replica"
 )
-
-// pageSize is how many documents are read from a node at once.
-const pageSize = 1000
 
 // source is a node and the shards that are read from it.
 type source struct {
@@ -53,8 +47,7 @@ func (r *Runner) sources(ix *index.Index) ([]*source, error) {
 }
 
 // documents gives every document of an index as clients wrote it, in the order
-// of each node. Pages go by version and not by offset, which would skip a
-// document when an earlier one is deleted.
+// of each node.
 func (r *Runner) documents(ctx context.Context, ix *index.Index, give func(document []byte) error) error {
 	defer r.Begin()()
 	if now, ok := r.Catalog.ByPhysical(ix.Physical); ok {
@@ -73,49 +66,7 @@ func (r *Runner) documents(ctx context.Context, ix *index.Index, give func(docum
 }
 
 func (s *source) read(ctx context.Context, ix *index.Index, give func([]byte) error) error {
-	var shards strings.Builder
-	for i, shard := range s.shards {
-		if i > 0 {
-			shards.WriteByte(',')
-		}
-		shards.Write(hidden.AppendShard(nil, shard, ix.Shards))
-	}
-	last := string(hidden.AppendVersion(nil, 0))
-	for {
-		body, err := json.Marshal(map[string]any{
-			"filter": []string{
-				fmt.Sprintf("%s IN [%s]", hidden.ShardField, quoted(shards.String())),
-				fmt.Sprintf("%s > %q", hidden.VersionField, last),
-			},
-			"sort": []string{hidden.VersionField + ":asc"}, "limit": pageSize, "retrieveVectors": len(ix.Settings.Embedders()) > 0,
-		})
-		if err != nil {
-			return err
-		}
-		var page struct {
-			Results []json.RawMessage `json:"results"`
-		}
-		if err := s.client.Do(ctx, http.MethodPost, "/indexes/"+ix.Physical+"/documents/fetch", node.JSON(body), &page); err != nil {
-			return err
-		}
-		for _, doc := range page.Results {
-			if err := give(document.Strip(nil, doc)); err != nil {
-				return err
-			}
-		}
-		if len(page.Results) < pageSize {
-			return nil
-		}
-		var end map[string]json.RawMessage
-		if err := json.Unmarshal(page.Results[pageSize-1], &end); err != nil {
-			return err
-		}
-		if err := json.Unmarshal(end[hidden.VersionField], &last); err != nil {
-			return fmt.Errorf("version of a document: %w", err)
-		}
-	}
-}
-
-func quoted(list string) string {
-	return `"` + strings.ReplaceAll(list, ",", `","`) + `"`
+	return replica.Scan(ctx, s.client, ix, s.shards, 0, false, func(_ replica.Entry, text []byte) error {
+		return give(document.Strip(nil, document.AppendCopy(nil, text, nil)))
+	})
 }

@@ -159,6 +159,28 @@ func TestAFillWritesOnlyWhatDiffers(t *testing.T) {
 	}
 }
 
+// A function gives all that it edits one version: such a run may be longer than
+// a page.
+func TestManyDocumentsOfOneVersionAreEachReadOnce(t *testing.T) {
+	p := newPair(t)
+	docs := []string{p.doc(0, 5, "before")}
+	for id := 1; id <= 2*fullPage+300; id++ {
+		docs = append(docs, p.doc(id, 6, "edited"))
+	}
+	docs = append(docs, p.doc(len(docs), 7, "after"))
+	p.put("source", docs...)
+	all, times := []int{0, 1, 2, 3}, 0
+	seen := map[string]bool{}
+	err := Scan(t.Context(), p.nodes["source"], p.ix, all, 0, false, func(e Entry, _ []byte) error {
+		seen[string(e.ID)] = true
+		times++
+		return nil
+	})
+	if err != nil || times != len(docs) || len(seen) != len(docs) {
+		t.Errorf("%d documents are read %d times, of %d: %v", len(seen), times, len(docs), err)
+	}
+}
+
 // What is written and deleted between rounds is brought along by the last ones.
 func TestRule25TheRestIsCopiedAndCompared(t *testing.T) {
 	p := newPair(t)

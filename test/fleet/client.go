@@ -3,12 +3,16 @@ package fleet
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
+
+	"github.com/google/uuid"
 )
 
 // Answer is what a server answered.
@@ -26,18 +30,39 @@ func (a Answer) Decode(t testing.TB, into any) {
 	}
 }
 
-// Do sends a request with the master key. Headers stand as "Name: value".
+// Do sends a request with the master key. Headers stand as "Name: value". Writes
+// have a key of their own unless the headers name one: a connection that a reload
+// closed is no answer, and what was sent on it is sent again.
 func (f *Fleet) Do(t testing.TB, method, path, body string, headers ...string) Answer {
 	t.Helper()
+	if method != http.MethodGet {
+		headers = append([]string{"Idempotency-Key: " + uuid.NewString()}, headers...)
+	}
 	return Do(t, f.URL, MasterKey, method, path, body, headers...)
 }
 
 // Do sends a request to any server; an empty key sends none.
 func Do(t testing.TB, base, key, method, path, body string, headers ...string) Answer {
 	t.Helper()
-	request, err := http.NewRequestWithContext(t.Context(), method, base+path, strings.NewReader(body))
+	answer, err := attempt(t, base, key, method, path, body, headers)
+	for range 5 {
+		if !errors.Is(err, io.EOF) && !errors.Is(err, syscall.ECONNRESET) {
+			break
+		}
+		http.DefaultClient.CloseIdleConnections()
+		answer, err = attempt(t, base, key, method, path, body, headers)
+	}
 	if err != nil {
 		t.Fatal(err)
+	}
+	return answer
+}
+
+func attempt(t testing.TB, base, key, method, path, body string, headers []string) (Answer, error) {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), method, base+path, strings.NewReader(body))
+	if err != nil {
+		return Answer{}, err
 	}
 	if key != "" {
 		request.Header.Set("Authorization", "Bearer "+key)
@@ -51,14 +76,11 @@ func Do(t testing.TB, base, key, method, path, body string, headers ...string) A
 	}
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {
-		t.Fatal(err)
+		return Answer{}, err
 	}
 	defer response.Body.Close()
 	answer, err := io.ReadAll(response.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return Answer{response.StatusCode, response.Header, answer}
+	return Answer{response.StatusCode, response.Header, answer}, err
 }
 
 // Want sends a request and fails the test unless it is answered with a status.

@@ -72,6 +72,7 @@ func Start(t testing.TB, shape Shape) *Fleet {
 	t.Helper()
 	f := &Fleet{shape: shape, dir: t.TempDir(), admin: freeAddress(t), addr: freeAddress(t)}
 	f.URL = "http://" + f.addr
+	http.DefaultClient.CloseIdleConnections() // the address may have been an earlier fleet's
 	for group, size := range shape.Groups {
 		for n := range size {
 			f.Nodes = append(f.Nodes, startNode(t, fmt.Sprintf("g%dn%d", group+1, n+1)))
