@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"slices"
 	"time"
@@ -140,7 +139,7 @@ func (s *scatter) learn(id string, came reply, canceled plan.Ending) {
 			r.o.Report(id, err)
 		}
 		r.o.Metrics.Leg(id, "failed", came.took)
-		r.o.Logger.Debug("node did not answer a read", "node", id, "index", s.q.ix.UID, slog.Any("error", err))
+		r.o.Logger.Debug("node did not answer a read", "node", id, "index", s.q.ix.UID, "error", err)
 	}
 }
 
