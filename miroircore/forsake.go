@@ -117,9 +117,9 @@ func (o *operator) acceptable(id string) ([]*index.Index, error) {
 	state := e.writer.NodeState(id)
 	switch {
 	case !e.fleet.Writable(id):
-		return nil, &wanted.Refusal{Reason: fmt.Sprintf("node %s does not answer", id), Needed: "Bring it up first"}
+		return nil, &wanted.RefusalError{Reason: fmt.Sprintf("node %s does not answer", id), Needed: "Bring it up first"}
 	case state.Suspect && !state.RolledBack:
-		return nil, &wanted.Refusal{Reason: fmt.Sprintf("node %s is being looked at", id), Needed: "Ask again in a moment"}
+		return nil, &wanted.RefusalError{Reason: fmt.Sprintf("node %s is being looked at", id), Needed: "Ask again in a moment"}
 	}
 	drifted := map[string]bool{}
 	for _, d := range e.writer.Drifts() {
@@ -135,14 +135,14 @@ func (o *operator) acceptable(id string) ([]*index.Index, error) {
 		}
 		for shard := range ix.Shards {
 			if other := o.otherCopy(ix, shard, id); ix.Placement.Holds(id, shard) && other != "" {
-				return nil, &wanted.Refusal{Reason: fmt.Sprintf("node %s need not be accepted: shard %d of index %s is in order on node %s", id, shard, ix.UID, other),
+				return nil, &wanted.RefusalError{Reason: fmt.Sprintf("node %s need not be accepted: shard %d of index %s is in order on node %s", id, shard, ix.UID, other),
 					Needed: "It is rebuilt from there by itself"}
 			}
 		}
 		list = append(list, ix)
 	}
 	if len(list) == 0 && !state.RolledBack && !state.Stale {
-		return nil, &wanted.Refusal{Reason: fmt.Sprintf("node %s is in order: there is nothing to accept", id)}
+		return nil, &wanted.RefusalError{Reason: fmt.Sprintf("node %s is in order: there is nothing to accept", id)}
 	}
 	return list, nil
 }

@@ -19,8 +19,8 @@ import (
 type operator struct{ e *Engine }
 
 func refused(err error) *meili.Error {
-	var refusal *wanted.Refusal
-	var unknown *wanted.Unknown
+	var refusal *wanted.RefusalError
+	var unknown *wanted.UnknownError
 	var own *meili.Error
 	switch {
 	case err == nil:
@@ -109,7 +109,7 @@ func (f *fleet) inspectAll(ctx context.Context, w wanted.Wish) error {
 	for _, n := range incoming {
 		if u, err := url.Parse(n.URL); err == nil && u.Host != "" {
 			if reason := f.inspect(ctx, n.ID, u); reason != nil {
-				return &wanted.Refusal{Reason: fmt.Sprintf("node %s at %s cannot be used: %v", n.ID, u.Redacted(), reason),
+				return &wanted.RefusalError{Reason: fmt.Sprintf("node %s at %s cannot be used: %v", n.ID, u.Redacted(), reason),
 					Needed: "Put that right and ask again; `--force` takes it in all the same, and it is used once it is right"}
 			}
 		}

@@ -188,7 +188,7 @@ func TestImpossibleWishesAreRefusedWithWhatIsNeeded(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			c, b := config(t, test.copies, test.shape), book(t)
 			_, err := b.Grant(c, test.wish, facts(c, test.broken...))
-			var refusal *Refusal
+			var refusal *RefusalError
 			if !errors.As(err, &refusal) || !strings.Contains(refusal.Reason, test.reason) || !strings.Contains(refusal.Needed, test.needed) {
 				t.Fatalf("refused with %v", err)
 			}
@@ -225,7 +225,7 @@ func TestADrainedNodeThatDiedIsNotForgotten(t *testing.T) {
 	if _, err := b.Grant(c, Wish{Action: Drain, ID: "b"}, facts(c)); err != nil {
 		t.Fatal(err)
 	}
-	var refusal *Refusal
+	var refusal *RefusalError
 	if _, err := b.Grant(c, Wish{Action: Remove, ID: "b"}, facts(c, "b")); !errors.As(err, &refusal) {
 		t.Fatal(err)
 	}

@@ -26,10 +26,10 @@ type Holding struct {
 
 // weigh tells why the change from one topology to another is not to be made,
 // and which nodes' copies would be given up by it.
-func weigh(w Wish, before, after *cluster.Topology, facts Facts) (*Refusal, []string) {
+func weigh(w Wish, before, after *cluster.Topology, facts Facts) (*RefusalError, []string) {
 	gone := leaving(w, before, after)
 	if len(after.Groups) == 0 {
-		return &Refusal{Reason: fmt.Sprintf("%s would leave no node at all", describe(w)), Needed: "Add another node first (`caddy miroir node add`)"}, nil
+		return &RefusalError{Reason: fmt.Sprintf("%s would leave no node at all", describe(w)), Needed: "Add another node first (`caddy miroir node add`)"}, nil
 	}
 	short := shortage(w, before, after)
 	only := onlyCopies(w, gone, after, facts)
@@ -63,7 +63,7 @@ func describe(w Wish) string {
 
 // shortage refuses what leaves a group with fewer nodes than copies, unless it
 // had too few before.
-func shortage(w Wish, before, after *cluster.Topology) *Refusal {
+func shortage(w Wish, before, after *cluster.Topology) *RefusalError {
 	for _, g := range after.Groups {
 		if len(g.Nodes) >= after.Replication {
 			continue
@@ -72,7 +72,7 @@ func shortage(w Wish, before, after *cluster.Topology) *Refusal {
 		if was >= 0 && len(before.Groups[was].Nodes) <= len(g.Nodes) && before.Replication >= after.Replication {
 			continue // it is not this wish's doing
 		}
-		r := &Refusal{
+		r := &RefusalError{
 			Reason: fmt.Sprintf("%s would leave group %s with %s for %d copies of each shard", describe(w), g.ID, nodes(len(g.Nodes)), after.Replication),
 			Needed: fmt.Sprintf("Add a node to group %s first (`caddy miroir node add`), or lower the copies to %d (`caddy miroir copies %d`)", g.ID, len(g.Nodes), len(g.Nodes)),
 		}
@@ -97,7 +97,7 @@ func nodes(n int) string {
 
 // onlyCopies refuses what would give up shards that no node that stays has in
 // order and that cannot be copied away from those that leave.
-func onlyCopies(w Wish, gone []string, after *cluster.Topology, facts Facts) *Refusal {
+func onlyCopies(w Wish, gone []string, after *cluster.Topology, facts Facts) *RefusalError {
 	if len(gone) == 0 {
 		return nil
 	}
@@ -114,13 +114,13 @@ func onlyCopies(w Wish, gone []string, after *cluster.Topology, facts Facts) *Re
 	names := strings.Join(gone, ", ")
 	switch {
 	case len(lost) > 0:
-		return &Refusal{
+		return &RefusalError{
 			Reason: fmt.Sprintf("%s would give up the only copy there is of %s: no other node has them in order, and node %s cannot be copied from now", describe(w), strings.Join(lost, ", "), names),
 			Needed: fmt.Sprintf("Bring node %s back and wait until it is in order (`caddy miroir status`): it is emptied by itself then", names),
 			Lost:   []string{"every document of " + strings.Join(append(lost, kept...), ", ")},
 		}
 	case len(kept) > 0:
-		return &Refusal{
+		return &RefusalError{
 			Reason: fmt.Sprintf("%s would remove the only copy there is of %s", describe(w), strings.Join(kept, ", ")),
 			Needed: "Wait until the other groups are active (`caddy miroir status`), or bring their nodes back",
 			Lost:   []string{"until they are copied, every document of " + strings.Join(kept, ", ") + " lies on nodes that are leaving: none of them must fail meanwhile"},

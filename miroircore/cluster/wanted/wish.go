@@ -62,8 +62,8 @@ type Outcome struct {
 	Forsaken []string
 }
 
-// Refusal is why a wish is not granted.
-type Refusal struct {
+// RefusalError is why a wish is not granted.
+type RefusalError struct {
 	Reason string
 	// Needed says what would make it possible.
 	Needed string
@@ -72,7 +72,7 @@ type Refusal struct {
 }
 
 // Error gives reason, remedy and price in one text.
-func (r *Refusal) Error() string {
+func (r *RefusalError) Error() string {
 	text := r.Reason + "."
 	if r.Needed != "" {
 		text += " " + r.Needed + "."
@@ -83,7 +83,7 @@ func (r *Refusal) Error() string {
 	return text
 }
 
-// Grant makes a wish come true, or says with a *Refusal why it cannot. What it
+// Grant makes a wish come true, or says with a *RefusalError why it cannot. What it
 // changes is durable when it returns.
 func (b *Book) Grant(config *cluster.Topology, w Wish, facts Facts) (Outcome, error) {
 	var out Outcome
@@ -99,7 +99,7 @@ func (b *Book) Grant(config *cluster.Topology, w Wish, facts Facts) (Outcome, er
 		}
 		after := c.topology(config)
 		if err := named(after); err != nil {
-			return &Refusal{Reason: err.Error()}
+			return &RefusalError{Reason: err.Error()}
 		}
 		refusal, forsaken := weigh(w, before, after, facts)
 		if refusal == nil {
@@ -143,17 +143,17 @@ func (c *Changes) wish(config *cluster.Topology, w Wish) (string, error) {
 		return c.removeGroup(config, w.ID)
 	case SetCopies:
 		if w.Copies < 1 {
-			return "", &Refusal{Reason: fmt.Sprintf("%d copies cannot be kept", w.Copies), Needed: "At least one is needed"}
+			return "", &RefusalError{Reason: fmt.Sprintf("%d copies cannot be kept", w.Copies), Needed: "At least one is needed"}
 		}
 		c.Copies = &Copies{Count: w.Copies, Instead: config.Replication}
 		return fmt.Sprintf("each group is to have %d copies of every shard", w.Copies), nil
 	}
-	return "", &Refusal{Reason: fmt.Sprintf("there is no action %q", w.Action)}
+	return "", &RefusalError{Reason: fmt.Sprintf("there is no action %q", w.Action)}
 }
 
 func (c *Changes) add(config *cluster.Topology, id, group, at string) (string, error) {
 	if u, err := url.Parse(at); err != nil || u.Host == "" {
-		return "", &Refusal{Reason: fmt.Sprintf("the address %q of node %s cannot be read", at, id), Needed: "It is scheme, host and port, as http://10.0.0.4:7700"}
+		return "", &RefusalError{Reason: fmt.Sprintf("the address %q of node %s cannot be read", at, id), Needed: "It is scheme, host and port, as http://10.0.0.4:7700"}
 	}
 	at = strings.TrimSuffix(at, "/")
 	all := c.all(config)
@@ -161,17 +161,17 @@ func (c *Changes) add(config *cluster.Topology, id, group, at string) (string, e
 		group = all.Groups[0].ID
 	}
 	if group == "" {
-		return "", &Refusal{Reason: "node " + id + " has no group", Needed: "Name one: " + groupNames(all)}
+		return "", &RefusalError{Reason: "node " + id + " has no group", Needed: "Name one: " + groupNames(all)}
 	}
 	if !slices.ContainsFunc(all.Groups, func(g cluster.Group) bool { return g.ID == group }) {
-		return "", &Refusal{Reason: "there is no group " + group, Needed: "There are " + groupNames(all) + "; a new group is added with all its nodes (`caddy miroir group add`)"}
+		return "", &RefusalError{Reason: "there is no group " + group, Needed: "There are " + groupNames(all) + "; a new group is added with all its nodes (`caddy miroir group add`)"}
 	}
 	if there, ok := all.Node(id); ok {
 		switch {
 		case there.Group != group:
-			return "", &Refusal{Reason: fmt.Sprintf("node %s is in group %s", id, there.Group), Needed: "Choose another id, or remove it there first"}
+			return "", &RefusalError{Reason: fmt.Sprintf("node %s is in group %s", id, there.Group), Needed: "Choose another id, or remove it there first"}
 		case there.URL.String() != at:
-			return "", &Refusal{Reason: fmt.Sprintf("node %s is there, at %s", id, there.URL.Redacted()), Needed: "Choose another id, or change its address (`caddy miroir node replace`)"}
+			return "", &RefusalError{Reason: fmt.Sprintf("node %s is there, at %s", id, there.URL.Redacted()), Needed: "Choose another id, or change its address (`caddy miroir node replace`)"}
 		}
 		delete(c.Leaving, id)
 		return fmt.Sprintf("node %s takes part in group %s", id, group), nil
@@ -193,13 +193,13 @@ func unknown(config *cluster.Topology, c *Changes, id string) error {
 	for _, n := range c.all(config).Nodes() {
 		ids = append(ids, n.ID)
 	}
-	return &Unknown{fmt.Sprintf("There is no node `%s`. There are: %s.", id, strings.Join(ids, ", "))}
+	return &UnknownError{fmt.Sprintf("There is no node `%s`. There are: %s.", id, strings.Join(ids, ", "))}
 }
 
-// Unknown is that there is no such node or group.
-type Unknown struct{ text string }
+// UnknownError is that there is no such node or group.
+type UnknownError struct{ text string }
 
-func (u *Unknown) Error() string { return u.text }
+func (u *UnknownError) Error() string { return u.text }
 
 func (c *Changes) leave(config *cluster.Topology, w Wish) (string, error) {
 	if _, ok := c.all(config).Node(w.ID); !ok {
@@ -207,7 +207,7 @@ func (c *Changes) leave(config *cluster.Topology, w Wish) (string, error) {
 	}
 	if w.Action == Drain {
 		if c.Leaving[w.ID] == Removed {
-			return "", &Refusal{Reason: "node " + w.ID + " is being removed", Needed: "Take that back first (`caddy miroir node undrain`)"}
+			return "", &RefusalError{Reason: "node " + w.ID + " is being removed", Needed: "Take that back first (`caddy miroir node undrain`)"}
 		}
 		c.Leaving[w.ID] = Drained
 		return fmt.Sprintf("node %s is drained: its shards move to the other nodes", w.ID), nil
@@ -244,7 +244,7 @@ func (c *Changes) replace(config *cluster.Topology, w Wish) (string, error) {
 	}
 	if w.As != "" && w.As != w.ID {
 		if _, taken := all.Node(w.As); taken {
-			return "", &Refusal{Reason: "node " + w.As + " is there already", Needed: "Choose another id"}
+			return "", &RefusalError{Reason: "node " + w.As + " is there already", Needed: "Choose another id"}
 		}
 		if _, err := c.add(config, w.As, old.Group, w.URL); err != nil {
 			return "", err
@@ -253,7 +253,7 @@ func (c *Changes) replace(config *cluster.Topology, w Wish) (string, error) {
 		return fmt.Sprintf("node %s takes the place of %s in group %s: it gets its shards, then %s is forgotten", w.As, w.ID, old.Group, w.ID), nil
 	}
 	if u, err := url.Parse(w.URL); err != nil || u.Host == "" {
-		return "", &Refusal{Reason: fmt.Sprintf("the address %q cannot be read", w.URL), Needed: "It is scheme, host and port, as http://10.0.0.4:7700"}
+		return "", &RefusalError{Reason: fmt.Sprintf("the address %q cannot be read", w.URL), Needed: "It is scheme, host and port, as http://10.0.0.4:7700"}
 	}
 	moved := Node{Group: old.Group, URL: strings.TrimSuffix(w.URL, "/")}
 	if named, ok := config.Node(w.ID); ok {
@@ -282,15 +282,15 @@ func (c *Changes) addGroup(config *cluster.Topology, w Wish) (string, error) {
 		return "group " + w.ID + " is there", nil
 	}
 	if len(w.Nodes) < all.Replication {
-		return "", &Refusal{Reason: fmt.Sprintf("group %s would have %d nodes for %d copies of each shard", w.ID, len(w.Nodes), all.Replication),
+		return "", &RefusalError{Reason: fmt.Sprintf("group %s would have %d nodes for %d copies of each shard", w.ID, len(w.Nodes), all.Replication),
 			Needed: fmt.Sprintf("Name at least %d nodes, or lower the copies first (`caddy miroir copies`)", all.Replication)}
 	}
 	for _, n := range w.Nodes {
 		if _, taken := all.Node(n.ID); taken {
-			return "", &Refusal{Reason: "node " + n.ID + " is there already", Needed: "Choose another id"}
+			return "", &RefusalError{Reason: "node " + n.ID + " is there already", Needed: "Choose another id"}
 		}
 		if u, err := url.Parse(n.URL); err != nil || u.Host == "" {
-			return "", &Refusal{Reason: fmt.Sprintf("the address %q of node %s cannot be read", n.URL, n.ID), Needed: "It is scheme, host and port, as http://10.0.0.4:7700"}
+			return "", &RefusalError{Reason: fmt.Sprintf("the address %q of node %s cannot be read", n.URL, n.ID), Needed: "It is scheme, host and port, as http://10.0.0.4:7700"}
 		}
 		c.Nodes[n.ID] = Node{Group: w.ID, URL: strings.TrimSuffix(n.URL, "/")}
 	}
@@ -301,7 +301,7 @@ func (c *Changes) removeGroup(config *cluster.Topology, id string) (string, erro
 	all := c.all(config)
 	i := slices.IndexFunc(all.Groups, func(g cluster.Group) bool { return g.ID == id })
 	if i < 0 {
-		return "", &Unknown{fmt.Sprintf("There is no group `%s`. There are: %s.", id, groupNames(all))}
+		return "", &UnknownError{fmt.Sprintf("There is no group `%s`. There are: %s.", id, groupNames(all))}
 	}
 	inFile := false
 	for _, n := range all.Groups[i].Nodes {
