@@ -100,3 +100,16 @@ func Value(text string) (uint64, error) {
 // nonSeparatorTokens setting that names one of them would make hidden values
 // searchable and is refused.
 const Alphabet = "⊰⊱⊲⊳⊴⊵⊶⊷⊸⊹⊺⊻⊼⊽⊾⊿⋀⋁⋂⋃⋄⋅⋆⋇⋈⋉⋊⋋⋌⋍⋎⋏"
+
+// ShardFilter is the filter that matches the documents of some of an index's
+// shards.
+func ShardFilter(some []int, shards int) string {
+	text := []byte(ShardField + " IN [")
+	for i, shard := range some {
+		if i > 0 {
+			text = append(text, ',')
+		}
+		text = append(AppendShard(append(text, '"'), shard, shards), '"')
+	}
+	return string(append(text, ']'))
+}

@@ -138,18 +138,7 @@ func encoded(version uint64) string { return string(hidden.AppendVersion(nil, ve
 
 // filter selects the documents of the shards beyond a version.
 func (r *reader) filter(after uint64) []string {
-	return []string{shardFilter(r.shards, r.ix.Shards), fmt.Sprintf("%s > %q", hidden.VersionField, encoded(after))}
-}
-
-func shardFilter(shards []int, all int) string {
-	out := []byte(hidden.ShardField + " IN [")
-	for i, shard := range shards {
-		if i > 0 {
-			out = append(out, ',')
-		}
-		out = append(hidden.AppendShard(append(out, '"'), shard, all), '"')
-	}
-	return string(append(out, ']'))
+	return []string{hidden.ShardFilter(r.shards, r.ix.Shards), fmt.Sprintf("%s > %q", hidden.VersionField, encoded(after))}
 }
 
 // fetch is the body of a request for documents.

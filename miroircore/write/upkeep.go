@@ -245,23 +245,10 @@ func (a *purge) bind(w *Writer, o *operation) (*binding, error) {
 }
 
 func (a *purge) steps(_ *Writer, o *operation, _ *target) []*outbox.Step {
-	body := must(map[string]string{"filter": shardFilter(a.shards, o.bind.Shards)})
+	body := must(map[string]string{"filter": hidden.ShardFilter(a.shards, o.bind.Shards)})
 	s := o.request(0, http.MethodPost, indexPath(o.bind.Physical, "/documents/delete"), meili.TypeDocumentDeletion, body)
 	s.Metadata, s.Accept, s.Filtered = true, isGone, true
 	return []*outbox.Step{s}
-}
-
-// shardFilter matches the documents of shards.
-func shardFilter(list []int, shards int) string {
-	text := []byte(hidden.ShardField + " IN [")
-	for i, s := range list {
-		if i > 0 {
-			text = append(text, ',', ' ')
-		}
-		text = append(text, '"')
-		text = append(hidden.AppendShard(text, s, shards), '"')
-	}
-	return string(append(text, ']'))
 }
 
 func (a *purge) commit(*Writer, *operation) (json.RawMessage, error) { return nil, nil }
