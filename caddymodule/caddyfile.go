@@ -1,17 +1,12 @@
 package caddymodule
 
 import (
-	"errors"
-	"fmt"
 	"strconv"
 	"strings"
-	"time"
 
-	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
-	"github.com/dustin/go-humanize"
 
 	"github.com/miroir-gateway/miroir/miroircore/hidden"
 )
@@ -132,15 +127,6 @@ var options = []option{
 	{"merger", (*block).merger},
 	{"transport", (*block).transport},
 }
-
-// maxTasks bounds task_limit: each task takes memory.
-const maxTasks = 100_000_000
-
-// maxCount bounds copies and probes: more of them is a slip of the finger.
-const maxCount = 1000
-
-// maxReads bounds what may run or wait at a time.
-const maxReads = 1_000_000
 
 func optionNames() string {
 	names := make([]string, len(options))
@@ -296,121 +282,6 @@ func (b *block) transport(d *caddyfile.Dispenser) error {
 	raw, err := guest(d, "http.reverse_proxy.transport.", "protocol")
 	b.app.TransportRaw = raw
 	return err
-}
-
-// guest reads the module that an option names, with its arguments and block.
-func guest(d *caddyfile.Dispenser, namespace, inlineKey string) ([]byte, error) {
-	var name string
-	if err := value(d, &name); err != nil {
-		return nil, err
-	}
-	if _, err := caddy.GetModule(namespace + name); err != nil {
-		return nil, d.Errf("there is no module %s%s in this build", namespace, name)
-	}
-	module, err := caddyfile.UnmarshalModule(d, namespace+name)
-	if err != nil {
-		return nil, err
-	}
-	return caddyconfig.JSONModuleObject(module, inlineKey, name, nil), nil
-}
-
-// value reads the next argument, which must be there and not be empty.
-func value(d *caddyfile.Dispenser, to *string) error {
-	name := d.Val()
-	if !d.NextArg() {
-		return d.ArgErr()
-	}
-	if d.Val() == "" {
-		return d.Errf("%s is empty", name)
-	}
-	*to = d.Val()
-	return nil
-}
-
-// last refuses further arguments, and a block that the option does not have.
-func last(d *caddyfile.Dispenser) error {
-	if d.NextArg() {
-		return d.ArgErr()
-	}
-	return noBlock(d)
-}
-
-func noBlock(d *caddyfile.Dispenser) error {
-	if d.NextBlock(d.Nesting()) {
-		return d.Errf("unexpected block: '%s' does not belong here", d.Val())
-	}
-	return nil
-}
-
-func text(d *caddyfile.Dispenser, to *string) error {
-	if err := value(d, to); err != nil {
-		return err
-	}
-	return last(d)
-}
-
-func oneOf(d *caddyfile.Dispenser, to *string, allowed ...string) error {
-	name := d.Val()
-	if err := value(d, to); err != nil {
-		return err
-	}
-	for _, a := range allowed {
-		if *to == a {
-			return last(d)
-		}
-	}
-	return d.Errf("%s is '%s': it must be one of %s", name, *to, strings.Join(allowed, ", "))
-}
-
-func number(d *caddyfile.Dispenser, to *int, most int) error {
-	name, figure := d.Val(), ""
-	if err := value(d, &figure); err != nil {
-		return err
-	}
-	n, err := strconv.Atoi(figure)
-	if err != nil || n < 1 || n > most {
-		return d.Errf("%s is '%s': it must be a whole number between 1 and %d", name, figure, most)
-	}
-	*to = n
-	return last(d)
-}
-
-// maxDuration keeps durations where they still make sense and cannot overflow.
-const maxDuration = 24 * time.Hour
-
-func duration(d *caddyfile.Dispenser, to *caddy.Duration) error {
-	name, figure := d.Val(), ""
-	if err := value(d, &figure); err != nil {
-		return err
-	}
-	length, err := caddy.ParseDuration(figure)
-	if err == nil && (length <= 0 || length > maxDuration) {
-		err = errors.New("out of range")
-	}
-	if err != nil {
-		return d.Errf("%s is '%s': it must be a duration as 500ms or 5s, more than zero and at most a day", name, figure)
-	}
-	*to = caddy.Duration(length)
-	return last(d)
-}
-
-// maxSize is the largest size in bytes that is taken for meant.
-const maxSize = 1 << 50
-
-func size(d *caddyfile.Dispenser, to *int64) error {
-	name, figure := d.Val(), ""
-	if err := value(d, &figure); err != nil {
-		return err
-	}
-	bytes, err := humanize.ParseBytes(figure)
-	if err == nil && (bytes == 0 || bytes > maxSize) {
-		err = fmt.Errorf("out of range")
-	}
-	if err != nil {
-		return d.Errf("%s is '%s': it must be a size as 100MB or 10GiB, more than zero", name, figure)
-	}
-	*to = int64(bytes)
-	return last(d)
 }
 
 var _ caddyfile.Unmarshaler = (*App)(nil)
