@@ -98,6 +98,10 @@ type App struct {
 	// Default: 100000000, as Meilisearch's.
 	MaxBody int64 `json:"max_body,omitempty"`
 
+	// The private networks that webhooks and exports may reach, as `10.0.0.0/8`.
+	// Public addresses can always be reached. Default: none.
+	AllowedNetworks []string `json:"allowed_networks,omitempty"`
+
 	// The file that holds the gateway's state. Global placeholders may be used.
 	// Default: `miroir/state.db` in Caddy's data folder.
 	State string `json:"state,omitempty"`

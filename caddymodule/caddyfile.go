@@ -51,6 +51,7 @@ func parseGlobal(d *caddyfile.Dispenser, existing any) (any, error) {
 //	    passes          <number>
 //	    bad_documents   task|reject
 //	    max_body        <size>
+//	    allowed_networks <network>...
 //	    state           <file>
 //	    spool           <folder>
 //	    outbox_limit    <size>
@@ -118,6 +119,7 @@ var options = []option{
 		return oneOf(d, &b.app.BadDocuments, "task", "reject")
 	}},
 	{"max_body", func(b *block, d *caddyfile.Dispenser) error { return size(d, &b.app.MaxBody) }},
+	{"allowed_networks", (*block).networks},
 	{"state", func(b *block, d *caddyfile.Dispenser) error { return text(d, &b.app.State) }},
 	{"spool", func(b *block, d *caddyfile.Dispenser) error { return text(d, &b.app.Spool) }},
 	{"outbox_limit", func(b *block, d *caddyfile.Dispenser) error { return size(d, &b.app.OutboxLimit) }},
@@ -182,6 +184,17 @@ func (b *block) nodeKeys(d *caddyfile.Dispenser) error {
 		if key == "" {
 			return d.Err("node_key is empty")
 		}
+	}
+	return noBlock(d)
+}
+
+func (b *block) networks(d *caddyfile.Dispenser) error {
+	b.app.AllowedNetworks = d.RemainingArgs()
+	if len(b.app.AllowedNetworks) == 0 {
+		return d.ArgErr()
+	}
+	if _, err := parseNetworks(b.app.AllowedNetworks); err != nil {
+		return d.WrapErr(err)
 	}
 	return noBlock(d)
 }

@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -100,12 +101,17 @@ func (app *App) coreConfig(repl *caddy.Replacer) (*miroircore.Config, error) {
 	if err != nil {
 		return nil, err
 	}
+	networks, err := parseNetworks(app.AllowedNetworks)
+	if err != nil {
+		return nil, err
+	}
 	c := &miroircore.Config{
 		Topology: topology, MasterKey: masterKey, NodeKeys: nodeKeys,
 		Shards: app.Shards, WriteQuorum: app.WriteQuorum, Unavailable: app.Unavailable,
 		MaxLag: time.Duration(app.MaxLag), FailoverAfter: time.Duration(app.FailoverAfter),
 		NodeTimeout: time.Duration(app.NodeTimeout), MaxAnswer: app.MaxAnswer, MaxReads: app.MaxReads, QueuedReads: app.QueuedReads,
 		BadDocuments: app.BadDocuments, MaxBody: app.MaxBody, OutboxLimit: app.OutboxLimit,
+		AllowedNetworks: networks,
 	}
 	if app.Hedge != nil {
 		c.NoHedge, c.HedgeBudget = app.Hedge.Disabled, app.Hedge.Budget
@@ -115,6 +121,22 @@ func (app *App) coreConfig(repl *caddy.Replacer) (*miroircore.Config, error) {
 		c.Fails, c.Passes = app.Health.Fails, app.Health.Passes
 	}
 	return c, nil
+}
+
+// parseNetworks reads networks in CIDR notation. An address stands for itself.
+func parseNetworks(texts []string) ([]netip.Prefix, error) {
+	var networks []netip.Prefix
+	for _, text := range texts {
+		network, err := netip.ParsePrefix(text)
+		if address, notPrefix := netip.ParseAddr(text); notPrefix == nil {
+			network, err = netip.PrefixFrom(address, address.BitLen()), nil
+		}
+		if err != nil {
+			return nil, fmt.Errorf("allowed_networks has '%s': it must be a network as 10.0.0.0/8, or an address", text)
+		}
+		networks = append(networks, network.Masked())
+	}
+	return networks, nil
 }
 
 func (app *App) topology() (*cluster.Topology, error) {

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"time"
 
 	"github.com/miroir-gateway/miroir/miroircore/cluster"
@@ -85,6 +86,9 @@ type Config struct {
 	// MaxBody is the largest request body in bytes, after decompression.
 	// Default 100,000,000, as the real server's.
 	MaxBody int64
+	// AllowedNetworks are the private networks that webhooks and exports may
+	// reach. Default none, as on the real server.
+	AllowedNetworks []netip.Prefix
 	// OutboxLimit is how many bytes of writes one node may miss before it is
 	// rebuilt from its peers instead. Default 10 GiB.
 	OutboxLimit int64

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -17,6 +18,7 @@ import (
 	"github.com/miroir-gateway/miroir/miroircore/access"
 	"github.com/miroir-gateway/miroir/miroircore/api"
 	"github.com/miroir-gateway/miroir/miroircore/document"
+	"github.com/miroir-gateway/miroir/miroircore/egress"
 	"github.com/miroir-gateway/miroir/miroircore/feature"
 	"github.com/miroir-gateway/miroir/miroircore/index"
 	"github.com/miroir-gateway/miroir/miroircore/job"
@@ -186,11 +188,12 @@ func (e *Engine) start() (err error) {
 	if err := e.makeBalance(); err != nil {
 		return errors.Join(err, e.writer.Close(context.Background()))
 	}
+	dial := egress.Dial(func() []netip.Prefix { return e.config().AllowedNetworks })
 	e.jobs = job.NewRunner(job.Options{
 		Tasks: e.tasks, Catalog: e.catalog, Keys: e.keys, Features: e.feature.All, Client: e.fleet.Client,
-		Readable: e.Readable, Begin: e.reader.Begin, Dir: Beside(e.o.StatePath, "dumps"), Version: e.fleet.Version, Now: e.o.Now,
+		Readable: e.Readable, Begin: e.reader.Begin, Dial: dial, Dir: Beside(e.o.StatePath, "dumps"), Version: e.fleet.Version, Now: e.o.Now,
 	})
-	e.sender = webhook.Start(e.hooks, nil, e.o.Logger)
+	e.sender = webhook.Start(e.hooks, dial, e.o.Logger)
 	e.tasks.OnFinish(e.sender.Ended)
 	e.server = api.New(e.apiOptions())
 	ctx, cancel := context.WithCancel(context.Background())

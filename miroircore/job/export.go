@@ -70,6 +70,7 @@ func (r *Runner) export(ctx context.Context, e *request.Export, done map[string]
 		return fmt.Errorf("export to %s: %w", e.URL, err)
 	}
 	transport := node.Transport()
+	transport.DialContext, transport.Proxy = r.Dial, nil // a proxy would reach what this must not
 	defer transport.CloseIdleConnections()
 	keys := func() []string {
 		if e.APIKey == nil {

@@ -5,6 +5,7 @@ package job
 import (
 	"context"
 	"fmt"
+	"net"
 	"sync"
 	"time"
 
@@ -27,6 +28,8 @@ type Options struct {
 	// called: what the read needs stays where it is.
 	Begin   func() (end func())
 	Version func() meili.Version
+	// Dial connects to the server that is exported to.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 	// Dir is the folder that dumps are written to.
 	Dir string
 	Now func() time.Time

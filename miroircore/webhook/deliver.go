@@ -9,9 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"net/netip"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/miroir-gateway/miroir/miroircore/task"
@@ -37,15 +35,10 @@ type Sender struct {
 	done   sync.WaitGroup
 }
 
-// Start begins to deliver. Addresses inside private networks are refused, as
-// the real server does, unless allow lists them: otherwise whoever may set a
-// webhook could reach what only the gateway can.
-func Start(book *Book, allow []netip.Prefix, logger *slog.Logger) *Sender {
+// Start begins to deliver, over connections that dial makes.
+func Start(book *Book, dial func(ctx context.Context, network, address string) (net.Conn, error), logger *slog.Logger) *Sender {
 	ctx, cancel := context.WithCancel(context.Background())
-	dialer := &net.Dialer{Timeout: timeout, Control: func(_, address string, _ syscall.RawConn) error {
-		return reachable(address, allow)
-	}}
-	transport := &http.Transport{DialContext: dialer.DialContext, MaxIdleConnsPerHost: 1, IdleConnTimeout: time.Minute}
+	transport := &http.Transport{DialContext: dial, MaxIdleConnsPerHost: 1, IdleConnTimeout: time.Minute}
 	s := &Sender{book: book, logger: logger, queue: make(chan []task.Task, backlog), cancel: cancel,
 		client: &http.Client{Transport: transport, Timeout: timeout}}
 	s.done.Go(func() { s.run(ctx) })
@@ -134,24 +127,6 @@ func (s *Sender) post(ctx context.Context, h hook, body []byte) error {
 	defer resp.Body.Close()
 	if resp.StatusCode >= http.StatusBadRequest {
 		return fmt.Errorf("the address answered %s", resp.Status)
-	}
-	return nil
-}
-
-// reachable refuses addresses that are not public and not allowed.
-func reachable(address string, allow []netip.Prefix) error {
-	at, err := netip.ParseAddrPort(address)
-	if err != nil {
-		return fmt.Errorf("webhook address %s: %w", address, err)
-	}
-	ip := at.Addr().Unmap()
-	for _, network := range allow {
-		if network.Contains(ip) {
-			return nil
-		}
-	}
-	if ip.IsPrivate() || ip.IsLoopback() || ip.IsLinkLocalUnicast() || ip.IsUnspecified() || ip.IsMulticast() {
-		return fmt.Errorf("webhook address %s is not public", ip)
 	}
 	return nil
 }

@@ -132,7 +132,9 @@ func unpack(t *testing.T, file string) map[string]string {
 }
 
 func TestAnExportReachesAnotherServer(t *testing.T) {
-	f := fleet.Start(t, fleet.Mixed)
+	shape := fleet.Mixed
+	shape.Options = []string{"allowed_networks 127.0.0.0/8 ::1"}
+	f := fleet.Start(t, shape)
 	prepare(t, f)
 	target := minimeili.Run(t, minimeili.WithMasterKey("the-key-of-the-target"))
 	task := f.Write(t, "POST", "/export", fmt.Sprintf(`{"url":%q,"apiKey":"the-key-of-the-target","payloadSize":"64KiB"}`, target.URL()))
@@ -147,6 +149,15 @@ func TestAnExportReachesAnotherServer(t *testing.T) {
 		if strings.Contains(string(doc), "_miroir_") {
 			t.Fatalf("a hidden field arrived: %s", doc)
 		}
+	}
+}
+
+func TestAnExportToAPrivateNetworkIsRefused(t *testing.T) {
+	f := fleet.Start(t, fleet.One)
+	load(t, f, 3)
+	task := f.Write(t, "POST", "/export", `{"url":"http://127.0.0.1:7700"}`)
+	if task.Status != "failed" || task.Error == nil || !strings.Contains(task.Error.Message, "which allowed_networks does not name") {
+		t.Fatalf("exporting to this machine: %+v", task)
 	}
 }
 
