@@ -3,7 +3,6 @@ package api
 import (
 	"encoding/json"
 	"strconv"
-	"strings"
 
 	"github.com/miroir-gateway/miroir/miroircore/index"
 	"github.com/miroir-gateway/miroir/miroircore/meili"
@@ -48,11 +47,11 @@ func (s *Server) read(c *call, run reading) *meili.Error {
 		return err
 	}
 	defer leave()
-	if c.floor, err = c.settingsFloor(); err != nil {
+	if c.floor, err = parseFloor(c.r.Header.Get(floorHeader)); err != nil {
 		return err
 	}
-	if ix.SettingsVersion < c.floor {
-		return staleSettings(c.floor)
+	if err := c.floor.check(ix); err != nil {
+		return err
 	}
 	c.settingsVersion(ix)
 	answer, err := run(rc, ix)
@@ -61,7 +60,7 @@ func (s *Server) read(c *call, run reading) *meili.Error {
 
 // settingsVersion tells the client which settings its answer was made under.
 func (c *call) settingsVersion(ix *index.Index) {
-	c.w.Header().Set("X-Miroir-Settings-Version", strconv.FormatUint(ix.SettingsVersion, 10))
+	c.w.Header().Set(versionHeader, strconv.FormatUint(ix.SettingsVersion, 10))
 }
 
 // found answers with what a read gave.
@@ -69,8 +68,8 @@ func (c *call) found(answer *search.Answer, err *meili.Error) *meili.Error {
 	if err != nil {
 		return err
 	}
-	if c.floor > 0 && strings.Contains(answer.Degraded, "stale=") {
-		return staleSettings(c.floor)
+	if least := c.floor.highest(); least > 0 && answer.Stale() {
+		return staleSettings(least)
 	}
 	if answer.Degraded != "" {
 		c.w.Header().Set("X-Miroir-Degraded", answer.Degraded)
@@ -172,7 +171,14 @@ func (s *Server) multiSearch(c *call) *meili.Error {
 		return err
 	}
 	defer leave()
-	answer, err := s.Reader.MultiSearch(c.ctx, rc, resolve, q)
+	if c.floor, err = parseFloor(c.r.Header.Get(floorHeader)); err != nil {
+		return err
+	}
+	var under versions
+	answer, err := s.Reader.MultiSearch(c.ctx, rc, under.watch(c.floor, resolve), q)
+	if err == nil {
+		c.w.Header().Set(versionHeader, under.String())
+	}
 	return c.found(answer, err)
 }
 

@@ -160,6 +160,5 @@ type call struct {
 	grant    *access.Grant
 	// uid is the first path parameter, most often an index's; second the other.
 	uid, second string
-	// floor is the least version of settings that the answer may be made under.
-	floor uint64
+	floor       floor
 }

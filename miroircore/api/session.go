@@ -107,21 +107,3 @@ func (s *Server) readYourWrites(c *call) *meili.Error {
 	}
 	return nil
 }
-
-// settingsFloor reads the least version of settings that an answer may be made
-// under; 0 for any.
-func (c *call) settingsFloor() (uint64, *meili.Error) {
-	text := c.r.Header.Get("X-Miroir-Min-Settings-Version")
-	if text == "" {
-		return 0, nil
-	}
-	floor, err := strconv.ParseUint(text, 10, 64)
-	if err != nil {
-		return 0, meili.NewError("bad_request", "Invalid value in header `X-Miroir-Min-Settings-Version`: could not parse `%s` as a positive integer", text)
-	}
-	return floor, nil
-}
-
-func staleSettings(floor uint64) *meili.Error {
-	return meili.NewError("miroir_settings_version_stale", "No copy with the settings of version %d or later can be read of each shard. Retry.", floor)
-}

@@ -109,6 +109,7 @@ func inside(i int, e *meili.Error) *meili.Error {
 func (a *Answer) add(b *Answer) {
 	a.Nodes = max(a.Nodes, b.Nodes)
 	a.Retries += b.Retries
+	a.stale = a.Stale() || b.Stale()
 	if a.Degraded == "" {
 		a.Degraded = b.Degraded
 	}

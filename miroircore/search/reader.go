@@ -8,6 +8,7 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -146,7 +147,12 @@ type Answer struct {
 
 	uid   int // where requestUid's text lies in the body, 0 for nowhere
 	total int
+	stale bool // one of the answers that it is made of was
 }
+
+// Stale says that some shard was read from a copy that is behind, there being
+// no other.
+func (a *Answer) Stale() bool { return a.stale || strings.Contains(a.Degraded, "stale=") }
 
 // layout is a placement turned around, kept for as long as it is in force.
 type layout struct {

@@ -44,3 +44,40 @@ func TestASearchNamesTheSettingsItNeeds(t *testing.T) {
 	}
 	f.Want(t, 400, "POST", "/indexes/books/search", `{}`, "X-Miroir-Min-Settings-Version: new")
 }
+
+func TestAMultiSearchNamesTheSettingsItNeeds(t *testing.T) {
+	f := fleet.Start(t, fleet.Mixed)
+	f.Write(t, "POST", "/indexes/books/documents", `[{"id":1,"n":"one"}]`)
+	f.Write(t, "POST", "/indexes/films/documents", `[{"id":1,"n":"one"}]`)
+	f.Write(t, "PATCH", "/indexes/books/settings", `{"stopWords":["the"],"filterableAttributes":["n"]}`)
+	for name, body := range map[string]string{
+		"one by one": `{"queries":[{"indexUid":"books"},{"indexUid":"films"}]}`,
+		"federated":  `{"federation":{},"queries":[{"indexUid":"books"},{"indexUid":"films"}]}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			under := f.Want(t, 200, "POST", "/multi-search", body).Header.Get("X-Miroir-Settings-Version")
+			if under != "books=2,films=1" {
+				t.Errorf("answered under %s", under)
+			}
+			for _, floor := range []string{under, "1", "books=2", " films=1 , books=1", "other=7"} {
+				f.Want(t, 200, "POST", "/multi-search", body, "X-Miroir-Min-Settings-Version: "+floor)
+			}
+			for _, floor := range []string{"2", "books=3", "films=2,books=2", "99"} {
+				a := f.Want(t, 503, "POST", "/multi-search", body, "X-Miroir-Min-Settings-Version: "+floor)
+				if !strings.Contains(string(a.Body), "miroir_settings_version_stale") || a.Header.Get("Retry-After") == "" {
+					t.Errorf("%s: answered %s, %v", floor, a.Body, a.Header)
+				}
+			}
+			for _, floor := range []string{"new", "=3", "books=", "3,", "-1"} {
+				f.Want(t, 400, "POST", "/multi-search", body, "X-Miroir-Min-Settings-Version: "+floor)
+			}
+		})
+	}
+	for path, body := range map[string]string{
+		"/indexes/books/facet-search":    `{"facetName":"n"}`,
+		"/indexes/books/documents/fetch": `{}`,
+	} {
+		f.Want(t, 200, "POST", path, body, "X-Miroir-Min-Settings-Version: books=2")
+		f.Want(t, 503, "POST", path, body, "X-Miroir-Min-Settings-Version: 3")
+	}
+}
