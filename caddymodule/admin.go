@@ -15,6 +15,10 @@ func init() {
 // adminPath is where Miroir's own routes lie on Caddy's admin endpoint.
 const adminPath = "/miroir/"
 
+// clientPath is where Meilisearch's API lies there, as those see it who have the
+// master key.
+const clientPath = adminPath + "gateway"
+
 // adminAPI adds Miroir's routes to Caddy's admin endpoint, for the command
 // line. A router is made for each configuration, before its apps, and is not
 // told when the configuration fails: so each request looks up what runs.
@@ -30,14 +34,19 @@ func (adminAPI) Routes() []caddy.AdminRoute {
 	return []caddy.AdminRoute{{Pattern: adminPath, Handler: caddy.AdminHandlerFunc(serveOperator)}}
 }
 
-// serveOperator answers what lies under /_miroir/. No key is asked for: who
+// serveOperator answers what lies under /_miroir/, and all that clients may ask
+// for. No key is asked for: who
 // reaches this endpoint may do anything.
 func serveOperator(w http.ResponseWriter, r *http.Request) error {
 	at, err := running(r)
 	if err != nil {
 		return err
 	}
-	return at.generation.Operate("/_miroir/"+strings.TrimPrefix(r.URL.Path, adminPath), w, r)
+	path, ok := strings.CutPrefix(r.URL.Path, clientPath+"/")
+	if !ok {
+		path = "_miroir/" + strings.TrimPrefix(r.URL.Path, adminPath)
+	}
+	return at.generation.Operate("/"+path, w, r)
 }
 
 // running gives what answers a request to the admin endpoint.

@@ -2,6 +2,7 @@ package miroircore
 
 import (
 	"net/http"
+	"strings"
 
 	"github.com/miroir-gateway/miroir/miroircore/api"
 	"github.com/miroir-gateway/miroir/miroircore/meili"
@@ -35,16 +36,20 @@ func (g *Generation) ServeAdmin(w http.ResponseWriter, r *http.Request, next api
 	return g.serve(api.FamilyAdmin, w, r, next)
 }
 
-// Operate answers a request for a path under /_miroir/ as if it came with the
-// master key: for those who may do anything already.
+// Operate answers a request for a path, under /_miroir/ or of Meilisearch's API,
+// as if it came with the master key: for those who may do anything already.
 func (g *Generation) Operate(path string, w http.ResponseWriter, r *http.Request) error {
 	asked := r.Clone(r.Context())
 	asked.URL.Path, asked.URL.RawPath = path, ""
 	asked.Header.Set("Authorization", "Bearer "+g.config.MasterKey)
-	return g.ServeAdmin(w, asked, func(w http.ResponseWriter, _ *http.Request) error {
+	none := func(w http.ResponseWriter, _ *http.Request) error {
 		meili.NewError("bad_request", "There is no %s %s.", r.Method, path).Write(w)
 		return nil
-	})
+	}
+	if strings.HasPrefix(path, "/_miroir/") {
+		return g.ServeAdmin(w, asked, none)
+	}
+	return g.ServeSearch(w, asked, func(w http.ResponseWriter, r *http.Request) error { return g.ServeRoute(w, r, none) })
 }
 
 func (g *Generation) serve(family api.Family, w http.ResponseWriter, r *http.Request, next api.Next) error {

@@ -69,6 +69,7 @@ func (s *Server) adminRoutes() []route {
 		{method: get, pattern: "/_miroir/shards", action: "*", handle: s.adminShards},
 		{method: get, pattern: "/_miroir/tasks", action: "*", handle: s.listTasks},
 		{method: get, pattern: "/_miroir/tasks/{uid}", action: "*", handle: s.adminTask},
+		{method: get, pattern: "/_miroir/indexes/{uid}/contents", action: "*", handle: s.adminContents},
 		{method: get, pattern: "/_miroir/metrics", action: "*", handle: s.adminMetrics},
 	}
 	routes = append(routes, s.nodeRoutes()...)

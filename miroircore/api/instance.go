@@ -40,6 +40,9 @@ type Stats interface {
 type Jobs interface {
 	Dump() (task.Task, error)
 	Export(e *request.Export) (task.Task, error)
+	// Contents gives the id of every document of an index and a hash of what
+	// clients see of it.
+	Contents(ctx context.Context, ix *index.Index, give func(id []byte, content uint64) error) error
 }
 
 // Metrics write figures in Prometheus's text form.

@@ -332,3 +332,17 @@ func TestHostileDocumentsComeToAnEnd(t *testing.T) {
 		}
 	}
 }
+
+func TestWhatClientsSeeOfADocumentHasOneHashWhereverItLies(t *testing.T) {
+	plain := []byte(`{"id":1,"a":{"b":2.5},"_vectors":{"own":{"embeddings":[[1.0,2.0]],"regenerate":false}}}`)
+	onNode := []byte(`{"a":{"b":2.5},"_miroir_shard":"⊰⊱","id":1,"_miroir_version":"⊰","_vectors":{"own":{"embeddings":[[1.0,2.0]],"regenerate":false}}}`)
+	if ClientContent(plain) != ClientContent(onNode) {
+		t.Error("the hidden fields count")
+	}
+	if Content(plain) == Content(onNode) {
+		t.Error("the hidden fields do not count between nodes")
+	}
+	if ClientContent(plain) == ClientContent([]byte(`{"id":1,"a":{"b":2.5}}`)) {
+		t.Error("vectors that users gave do not count")
+	}
+}

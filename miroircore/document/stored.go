@@ -145,10 +145,19 @@ func idOf(value []byte) []byte {
 // Content is a hash of a document as nodes give it. It does not depend on the
 // order of the fields, which each node has its own of, nor on embeddings that
 // nodes make themselves, which need not be equal to the last digit.
-func Content(text []byte) uint64 {
+func Content(text []byte) uint64 { return content(text, false) }
+
+// ClientContent is a hash of a document as clients see it: as Content, without
+// the hidden fields. So it is the same on a server of no fleet.
+func ClientContent(text []byte) uint64 { return content(text, true) }
+
+func content(text []byte, client bool) uint64 {
 	var sum uint64
 	var h xxh3.Hasher
 	for m := (members{text: text, i: 1}); m.next(); {
+		if client && bytes.HasPrefix(m.name, []byte(hidden.Prefix)) {
+			continue
+		}
 		if string(m.name) == "_vectors" && m.value[0] == '{' {
 			sum += vectorsContent(&h, m.value)
 			continue

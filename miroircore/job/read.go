@@ -49,6 +49,21 @@ func (r *Runner) sources(ix *index.Index) ([]*source, error) {
 // documents gives every document of an index as clients wrote it, in the order
 // of each node.
 func (r *Runner) documents(ctx context.Context, ix *index.Index, give func(document []byte) error) error {
+	return r.scan(ctx, ix, func(_ replica.Entry, text []byte) error {
+		return give(document.Strip(nil, document.AppendCopy(nil, text, nil)))
+	})
+}
+
+// Contents gives the id of every document of an index with the hash of what
+// clients see of it, by which an index is compared with that of another server.
+func (r *Runner) Contents(ctx context.Context, ix *index.Index, give func(id []byte, content uint64) error) error {
+	return r.scan(ctx, ix, func(e replica.Entry, text []byte) error {
+		return give(e.ID, document.ClientContent(text))
+	})
+}
+
+// scan gives every document of an index as nodes hold it.
+func (r *Runner) scan(ctx context.Context, ix *index.Index, fn func(replica.Entry, []byte) error) error {
 	defer r.Begin()()
 	if now, ok := r.Catalog.ByPhysical(ix.Physical); ok {
 		ix = now
@@ -58,15 +73,9 @@ func (r *Runner) documents(ctx context.Context, ix *index.Index, give func(docum
 		return err
 	}
 	for _, s := range sources {
-		if err := s.read(ctx, ix, give); err != nil {
+		if err := replica.Scan(ctx, s.client, ix, s.shards, 0, false, fn); err != nil {
 			return fmt.Errorf("read index %s from node %s: %w", ix.UID, s.client.ID(), err)
 		}
 	}
 	return nil
-}
-
-func (s *source) read(ctx context.Context, ix *index.Index, give func([]byte) error) error {
-	return replica.Scan(ctx, s.client, ix, s.shards, 0, false, func(_ replica.Entry, text []byte) error {
-		return give(document.Strip(nil, document.AppendCopy(nil, text, nil)))
-	})
 }
