@@ -57,6 +57,7 @@ func main() {
 type demo struct {
 	out                                io.Writer
 	binary, config, dir, address, node string
+	admin                              string // where the server is asked by commands
 	once                               bool
 
 	client *client
@@ -103,8 +104,8 @@ func (d *demo) run(ctx context.Context) error {
 // startGateway runs the server as an operator would. Everything that differs
 // from one machine to another comes in by the environment.
 func (d *demo) startGateway(ctx context.Context, dir string, nodes []*node) (*node, error) {
-	admin, err := freeAddress()
-	if err != nil {
+	var err error
+	if d.admin, err = freeAddress(); err != nil {
 		return nil, err
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
@@ -117,7 +118,7 @@ func (d *demo) startGateway(ctx context.Context, dir string, nodes []*node) (*no
 	defer log.Close() // the server has its own handle
 	cmd := exec.CommandContext(ctx, d.binary, "run", "--config", d.config, "--adapter", "caddyfile")
 	cmd.Env = append(os.Environ(), "MIROIR_MASTER_KEY="+masterKey, "MEILISEARCH_KEY="+nodeKey,
-		"MIROIR_SITE=http://"+d.address, "CADDY_ADMIN="+admin, "XDG_DATA_HOME="+dir, "XDG_CONFIG_HOME="+dir)
+		"MIROIR_SITE=http://"+d.address, "CADDY_ADMIN="+d.admin, "XDG_DATA_HOME="+dir, "XDG_CONFIG_HOME="+dir)
 	for _, n := range nodes {
 		cmd.Env = append(cmd.Env, "MIROIR_NODE_"+strings.ToUpper(n.id)+"="+n.url)
 	}
@@ -248,8 +249,9 @@ It is left running; press Ctrl-C to end it. To try it:
 
   curl -H 'Authorization: Bearer %[2]s' '%[1]s/indexes/%[3]s/search?q=reader'
   curl -H 'Authorization: Bearer %[2]s' '%[1]s/_miroir/topology'
+  %[5]s miroir status --address %[6]s
 
 URL %[1]s
 Key %[2]s
-Log %[4]s`, url, masterKey, index, filepath.Join(d.dir, "miroir.log"))
+Log %[4]s`, url, masterKey, index, filepath.Join(d.dir, "miroir.log"), d.binary, d.admin)
 }

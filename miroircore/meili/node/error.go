@@ -120,7 +120,20 @@ func (c *Client) wrap(ctx context.Context, method, pathAndQuery string, err erro
 		e.Node, e.Op = c.id, op
 		return e
 	}
-	return &Error{Node: c.id, Op: op, Kind: classify(ctx, err), Err: err}
+	return &Error{Node: c.id, Op: op, Kind: classify(ctx, err), Err: once(err)}
+}
+
+// once gives an error of dialing without the second one around it that says the
+// same: net/http adds its own to that of any dialer but net's.
+func once(err error) error {
+	outer, ok := err.(*net.OpError)
+	if !ok {
+		return err
+	}
+	if inner, ok := errors.AsType[*net.OpError](outer.Err); ok {
+		return inner
+	}
+	return err
 }
 
 func classify(ctx context.Context, err error) Kind {
