@@ -118,6 +118,13 @@ type App struct {
 	// tenth at a time, as Meilisearch does it. Default: 1000000.
 	TaskLimit int `json:"task_limit,omitempty"`
 
+	// How many shards are moved to a node at once. Default: 4.
+	RebalanceShards int `json:"rebalance_shards,omitempty"`
+
+	// How many documents a second copying shards and comparing copies may read
+	// and write together. Default: no bound.
+	BackgroundRate int `json:"background_rate,omitempty"`
+
 	// Where the state is kept. Default: `bolt`, one file.
 	StoreRaw json.RawMessage `json:"store,omitempty" caddy:"namespace=miroir.stores inline_key=store"`
 

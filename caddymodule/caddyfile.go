@@ -56,6 +56,8 @@ func parseGlobal(d *caddyfile.Dispenser, existing any) (any, error) {
 //	    spool           <folder>
 //	    outbox_limit    <size>
 //	    task_limit      <number>
+//	    rebalance_shards <number>
+//	    background_rate <number>
 //	    store           <module> [<arguments>]
 //	    selection       <module> [<arguments>]
 //	    merger          <module> [<arguments>]
@@ -124,6 +126,8 @@ var options = []option{
 	{"spool", func(b *block, d *caddyfile.Dispenser) error { return text(d, &b.app.Spool) }},
 	{"outbox_limit", func(b *block, d *caddyfile.Dispenser) error { return size(d, &b.app.OutboxLimit) }},
 	{"task_limit", func(b *block, d *caddyfile.Dispenser) error { return number(d, &b.app.TaskLimit, maxTasks) }},
+	{"rebalance_shards", func(b *block, d *caddyfile.Dispenser) error { return number(d, &b.app.RebalanceShards, maxCount) }},
+	{"background_rate", func(b *block, d *caddyfile.Dispenser) error { return number(d, &b.app.BackgroundRate, maxRate) }},
 	{"store", (*block).store},
 	{"selection", (*block).selection},
 	{"merger", (*block).merger},

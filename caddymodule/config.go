@@ -112,6 +112,7 @@ func (app *App) coreConfig(repl *caddy.Replacer) (*miroircore.Config, error) {
 		NodeTimeout: time.Duration(app.NodeTimeout), MaxAnswer: app.MaxAnswer, MaxReads: app.MaxReads, QueuedReads: app.QueuedReads,
 		BadDocuments: app.BadDocuments, MaxBody: app.MaxBody, OutboxLimit: app.OutboxLimit,
 		AllowedNetworks: networks,
+		RebalanceShards: app.RebalanceShards, BackgroundRate: app.BackgroundRate,
 	}
 	if app.Hedge != nil {
 		c.NoHedge, c.HedgeBudget = app.Hedge.Disabled, app.Hedge.Budget

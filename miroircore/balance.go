@@ -18,11 +18,12 @@ import (
 func (e *Engine) makeBalance() (err error) {
 	e.balance, err = rebalance.New(rebalance.Options{
 		Catalog: e.catalog, Store: e.store, Line: e.writer, Nodes: e.writer, Standing: e.writer,
-		Filler: &replica.Filler{Client: e.fleet.Client, Stray: e.writer.Stray},
+		Filler: &replica.Filler{Client: e.fleet.Client, Stray: e.writer.Stray, Throttle: e.throttle},
 		Wanted: e.fleet.Topology, Client: e.fleet.Client, Up: e.fleet.Writable, Readable: e.Readable,
 		Quiesce: e.reader.Quiesce, Known: e.fleet.left, Forget: e.fleet.forget,
-		Keep:   func(physical string) bool { return physical == ownerIndex },
-		Holder: uuid.NewString(), Logger: e.o.Logger, Now: e.o.Now,
+		Keep:        func(physical string) bool { return physical == ownerIndex },
+		Concurrency: func() int { return e.config().RebalanceShards },
+		Holder:      uuid.NewString(), Logger: e.o.Logger, Now: e.o.Now,
 	})
 	if err != nil {
 		return fmt.Errorf("open rebalancing: %w", err)

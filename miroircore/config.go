@@ -15,6 +15,7 @@ import (
 
 	"github.com/miroir-gateway/miroir/miroircore/cluster"
 	"github.com/miroir-gateway/miroir/miroircore/hidden"
+	"github.com/miroir-gateway/miroir/miroircore/rebalance"
 	"github.com/miroir-gateway/miroir/miroircore/search"
 	"github.com/miroir-gateway/miroir/miroircore/search/merge"
 	"github.com/miroir-gateway/miroir/miroircore/search/plan"
@@ -38,6 +39,8 @@ const (
 	DefaultBadDocuments   = "task"
 	DefaultMaxBody        = 100_000_000
 	DefaultOutboxLimit    = 10 << 30
+	// DefaultRebalanceShards is how many shards are moved at once.
+	DefaultRebalanceShards = rebalance.DefaultConcurrency
 )
 
 // Config is one configuration of an Engine. It is validated whole before
@@ -92,6 +95,11 @@ type Config struct {
 	// OutboxLimit is how many bytes of writes one node may miss before it is
 	// rebuilt from its peers instead. Default 10 GiB.
 	OutboxLimit int64
+	// RebalanceShards is how many shards are moved to a node at once. Default 4.
+	RebalanceShards int
+	// BackgroundRate is how many documents a second copying and comparing may
+	// read and write together. 0, the default, sets no bound.
+	BackgroundRate int
 	// Selection chooses between copies that would serve a read as well. Default
 	// plan.NewAdaptive.
 	Selection plan.Policy
@@ -119,6 +127,7 @@ func (c Config) withDefaults() Config {
 	set(&c.BadDocuments, DefaultBadDocuments)
 	set(&c.MaxBody, int64(DefaultMaxBody))
 	set(&c.OutboxLimit, int64(DefaultOutboxLimit))
+	set(&c.RebalanceShards, DefaultRebalanceShards)
 	return c
 }
 
@@ -156,7 +165,11 @@ func (c *Config) Validate() error {
 		positive("node_timeout", int64(full.NodeTimeout)), positive("max_answer", full.MaxAnswer),
 		positive("max_reads", int64(full.MaxReads)), positive("queued_reads", int64(full.QueuedReads)),
 		positive("health_interval", int64(full.HealthInterval)), positive("fails", int64(full.Fails)),
-		positive("passes", int64(full.Passes)), positive("max_body", full.MaxBody), positive("outbox_limit", full.OutboxLimit))
+		positive("passes", int64(full.Passes)), positive("max_body", full.MaxBody), positive("outbox_limit", full.OutboxLimit),
+		positive("rebalance_shards", int64(full.RebalanceShards)))
+	if full.BackgroundRate < 0 {
+		errs = append(errs, fmt.Errorf("background_rate is %d: it must be greater than zero, or left out for no bound", full.BackgroundRate))
+	}
 	if full.HedgeBudget < 0 || full.HedgeBudget > 1 {
 		errs = append(errs, fmt.Errorf("hedge budget is %g: it must be between 0 and 1", full.HedgeBudget))
 	}

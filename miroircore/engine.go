@@ -27,9 +27,11 @@ import (
 	"github.com/miroir-gateway/miroir/miroircore/meili/request"
 	"github.com/miroir-gateway/miroir/miroircore/metrics"
 	"github.com/miroir-gateway/miroir/miroircore/rebalance"
+	"github.com/miroir-gateway/miroir/miroircore/replica"
 	"github.com/miroir-gateway/miroir/miroircore/search"
 	"github.com/miroir-gateway/miroir/miroircore/state"
 	"github.com/miroir-gateway/miroir/miroircore/state/bolt"
+	"github.com/miroir-gateway/miroir/miroircore/state/format"
 	"github.com/miroir-gateway/miroir/miroircore/stats"
 	"github.com/miroir-gateway/miroir/miroircore/task"
 	"github.com/miroir-gateway/miroir/miroircore/webhook"
@@ -79,9 +81,11 @@ type Engine struct {
 	server  *api.Server
 	metrics *metrics.Set
 	balance *rebalance.Reconciler
-	jobs    *job.Runner
-	hooks   *webhook.Book
-	sender  *webhook.Sender
+	// throttle is shared by all that copies and compares in the background.
+	throttle *replica.Throttle
+	jobs     *job.Runner
+	hooks    *webhook.Book
+	sender   *webhook.Sender
 	// transport carries requests where a configuration brings none of its own.
 	transport *http.Transport
 	journal   string
@@ -126,8 +130,9 @@ func Open(o Options) (*Engine, error) {
 		o.SpoolDir = Beside(o.StatePath, "spool")
 	}
 	e := &Engine{o: o, store: o.Store, metrics: metrics.New(), transport: node.Transport(), journal: Beside(o.StatePath, "journal")}
+	e.throttle = replica.NewThrottle(func() (documents, bytes int) { return e.config().BackgroundRate, 0 })
 	if e.store == nil {
-		store, err := bolt.Open(o.StatePath, bolt.Options{})
+		store, err := bolt.Open(o.StatePath, bolt.Options{Migrations: format.Steps})
 		if err != nil {
 			return nil, err
 		}
