@@ -9,6 +9,7 @@ import (
 
 	"github.com/miroir-gateway/miroir/miroircore/state"
 	"github.com/miroir-gateway/miroir/miroircore/state/bolt"
+	"github.com/miroir-gateway/miroir/miroircore/state/format"
 	"github.com/miroir-gateway/miroir/miroircore/state/memory"
 )
 
@@ -63,7 +64,7 @@ func (BoltStore) CaddyModule() caddy.ModuleInfo {
 
 // OpenStore opens the file.
 func (s *BoltStore) OpenStore(path string) (state.Store, error) {
-	return bolt.Open(path, bolt.Options{LockTimeout: time.Duration(s.LockTimeout)})
+	return bolt.Open(path, bolt.Options{Migrations: format.Steps, LockTimeout: time.Duration(s.LockTimeout)})
 }
 
 // UnmarshalCaddyfile reads the module's options:

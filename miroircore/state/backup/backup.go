@@ -19,6 +19,7 @@ import (
 
 	"github.com/miroir-gateway/miroir/miroircore/state"
 	"github.com/miroir-gateway/miroir/miroircore/state/bolt"
+	"github.com/miroir-gateway/miroir/miroircore/state/format"
 )
 
 // Format is the version of the file's form. A newer one is refused.
@@ -137,7 +138,7 @@ func restore(content io.Reader, part string) error {
 	if err = errors.Join(err, out.Sync(), out.Close()); err != nil {
 		return err
 	}
-	store, err := bolt.Open(part, bolt.Options{})
+	store, err := bolt.Open(part, bolt.Options{Migrations: format.Steps, Copied: true})
 	if err != nil {
 		return err
 	}

@@ -42,8 +42,11 @@ type Migration func(state.Tx) error
 // Options change how a store is opened; the zero value is the usual way.
 type Options struct {
 	// Migrations are run in order on a file that has not seen them yet. The
-	// schema version of a file is the number of migrations it has seen.
+	// format of a file is the number of migrations it has seen. Before any is run a
+	// copy of the file is kept as <path>.format<n>, where n is its format.
 	Migrations []Migration
+	// Copied says that the file is a copy itself: no other is kept.
+	Copied bool
 	// LockTimeout is how long to wait for another process to let go of the
 	// file. Default 3 s.
 	LockTimeout time.Duration
@@ -92,34 +95,51 @@ func Open(path string, opts Options) (*Store, error) {
 		return nil, fmt.Errorf("open state file %s: %w", path, err)
 	}
 	s := &Store{db: db}
-	if err := s.migrate(opts.Migrations); err != nil {
+	if err := s.migrate(path, opts); err != nil {
 		return nil, errors.Join(fmt.Errorf("state file %s: %w", path, err), db.Close())
 	}
 	return s, nil
 }
 
-// migrate runs the migrations that the file has not seen, each in a
-// transaction with its version, so that a crash repeats none.
-func (s *Store) migrate(migrations []Migration) error {
-	for {
-		done := false
-		err := s.Update(func(tx state.Tx) error {
-			at, err := schemaVersion(tx, len(migrations))
-			if err != nil {
-				return err
-			}
-			if done = at == len(migrations); done {
-				return nil
-			}
-			if err := migrations[at](tx); err != nil {
-				return fmt.Errorf("migrate from schema %d: %w", at, err)
-			}
-			return tx.Put(metaTable, schemaKey, binary.BigEndian.AppendUint32(nil, uint32(at)+1))
-		})
-		if err != nil || done {
-			return err
+// migrate runs the migrations that the file has not seen, all in one transaction
+// with the version that they lead to, so that a crash or a failure leaves the
+// file as it was. A copy of the file as it was is kept beside it.
+func (s *Store) migrate(path string, opts Options) error {
+	var at int
+	migrations := opts.Migrations
+	err := s.Update(func(tx state.Tx) (err error) {
+		at, err = schemaVersion(tx, len(migrations))
+		return err
+	})
+	if err != nil || at == len(migrations) {
+		return err
+	}
+	if !opts.Copied {
+		if err := s.copyTo(fmt.Sprintf("%s.format%d", path, at)); err != nil {
+			return fmt.Errorf("keep a copy before it is brought from format %d to %d: %w", at, len(migrations), err)
 		}
 	}
+	return s.Update(func(tx state.Tx) error {
+		for n := at; n < len(migrations); n++ {
+			if err := migrations[n](tx); err != nil {
+				return fmt.Errorf("bring it from format %d to %d: %w", n, n+1, err)
+			}
+		}
+		return tx.Put(metaTable, schemaKey, binary.BigEndian.AppendUint32(nil, uint32(len(migrations))))
+	})
+}
+
+// copyTo writes a copy of the file. One that is there under the name is whole.
+func (s *Store) copyTo(name string) error {
+	part := name + ".part"
+	file, err := os.OpenFile(part, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, fileMode)
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(s.Backup(file), file.Sync(), file.Close()); err != nil {
+		return errors.Join(err, os.Remove(part))
+	}
+	return os.Rename(part, name)
 }
 
 // schemaVersion reads the schema version of a file; a new file is given the
@@ -130,11 +150,11 @@ func schemaVersion(tx state.Tx, newest int) (int, error) {
 		return newest, tx.Put(metaTable, schemaKey, binary.BigEndian.AppendUint32(nil, uint32(newest)))
 	}
 	if len(raw) != 4 {
-		return 0, fmt.Errorf("schema version has %d bytes", len(raw))
+		return 0, fmt.Errorf("its format is written in %d bytes", len(raw))
 	}
 	at := int(binary.BigEndian.Uint32(raw))
 	if at > newest {
-		return 0, fmt.Errorf("written by a newer version: schema %d, this one knows %d", at, newest)
+		return 0, fmt.Errorf("written by a newer version: its format is %d, this program knows none above %d: run the newer program, or restore a backup that this one made", at, newest)
 	}
 	return at, nil
 }
