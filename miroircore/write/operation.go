@@ -41,6 +41,7 @@ type binding struct {
 	Version    uint64             `json:"version,omitempty"`  // of the settings before
 	Previous   json.RawMessage    `json:"previous,omitempty"` // logical settings before
 	Before     map[string]string  `json:"before,omitempty"`   // logical to physical, of a swap
+	Had        []string           `json:"had,omitempty"`      // nodes that have the settings already
 
 	placement *cluster.Placement
 }

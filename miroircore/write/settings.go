@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"slices"
 
 	"github.com/miroir-gateway/miroir/miroircore/index"
 	"github.com/miroir-gateway/miroir/miroircore/meili"
@@ -15,7 +16,9 @@ import (
 type changeSettings struct {
 	Raw   json.RawMessage `json:"raw"`
 	Reset bool            `json:"reset,omitempty"` // it does not make the index
-	patch *settings.Patch
+	// Sequential has it go from node to node.
+	Sequential bool `json:"sequential,omitempty"`
+	patch      *settings.Patch
 }
 
 // Settings proposes a change of settings to every node and puts it in force when
@@ -31,10 +34,16 @@ func (w *Writer) ResetSettings(ctx context.Context, call Call, uid string, patch
 }
 
 func (w *Writer) settings(ctx context.Context, call Call, uid string, a *changeSettings) (*Receipt, *meili.Error) {
+	a.Sequential = w.opts.Sequential()
 	return w.submit(ctx, call, w.new(kindSettings, meili.TypeSettingsUpdate, a, a.patch.Details(), uid))
 }
 
+// manner has one that goes from node to node go alone: documents that came between
+// would meet other settings on some nodes than on others.
 func (a *changeSettings) manner(w *Writer, o *operation) manner {
+	if a.Sequential {
+		return single
+	}
 	return w.whether(o.Indexes[0], ordered)
 }
 
@@ -71,13 +80,29 @@ func (a *changeSettings) bind(w *Writer, o *operation) (*binding, error) {
 		return b, nil
 	}
 	b.Settings = next.Raw()
+	if ok && a.Sequential {
+		if err := w.opts.Tasks.Start(o.Task, w.opts.Now()); err != nil {
+			w.log.Error("a task could not be started", "task", o.Task, "error", err)
+		}
+		had, refused, err := w.rollOut(ix, next)
+		if err != nil {
+			return nil, err
+		}
+		b.Had, b.Failure = had, index.Scrub(ix, refused)
+		if refused != nil {
+			return b, nil
+		}
+	}
 	if ok {
 		b.Targets = everyNode(w.opts.Topology(), ix.Placement, ix.Shards)
 	}
 	return b, nil
 }
 
-func (a *changeSettings) steps(_ *Writer, o *operation, _ *target) []*outbox.Step {
+func (a *changeSettings) steps(_ *Writer, o *operation, t *target) []*outbox.Step {
+	if slices.Contains(o.bind.Had, t.Node) {
+		return nil
+	}
 	logical := settings.Default()
 	if o.bind.Settings != nil {
 		if next, err := settings.FromRaw(o.bind.Settings); err == nil {

@@ -53,10 +53,12 @@ type Options struct {
 	Catalog *index.Catalog
 	Tasks   *task.Table
 	// Nodes gives the client of a node, NodeUp whether its last probe was good,
-	// Topology the wanted shape of the fleet.
+	// Topology the wanted shape of the fleet, Probed whether each node was probed
+	// or given up on since the start; always if nil.
 	Nodes    func(id string) (*node.Client, bool)
 	NodeUp   func(id string) bool
 	Topology func() *cluster.Topology
+	Probed   func() bool
 	// Report is told how each request to a node went; it may be nil.
 	Report func(id string, err error)
 	// Features gives the experimental features that are on; it may be nil.
@@ -65,6 +67,9 @@ type Options struct {
 	Shards func() int
 	Quorum func() Quorum
 	MaxLag func() time.Duration
+	// Sequential says whether changes of settings go from node to node instead of
+	// to all at once; never if nil.
+	Sequential func() bool
 	// OutboxLimit bounds the bytes that wait for one node; no limit if zero.
 	OutboxLimit int64
 	// MaxRefusals is how often a node may refuse what another copy could do before
@@ -216,6 +221,12 @@ func (o *Options) fill() {
 	}
 	if o.MaxLag == nil {
 		o.MaxLag = func() time.Duration { return time.Second }
+	}
+	if o.Sequential == nil {
+		o.Sequential = func() bool { return false }
+	}
+	if o.Probed == nil {
+		o.Probed = func() bool { return true }
 	}
 	if o.Shards == nil {
 		o.Shards = func() int { return 64 }
