@@ -31,6 +31,7 @@ import (
 	"github.com/miroir-gateway/miroir/miroircore/search"
 	"github.com/miroir-gateway/miroir/miroircore/state"
 	"github.com/miroir-gateway/miroir/miroircore/state/bolt"
+	"github.com/miroir-gateway/miroir/miroircore/state/format"
 	"github.com/miroir-gateway/miroir/miroircore/stats"
 	"github.com/miroir-gateway/miroir/miroircore/task"
 	"github.com/miroir-gateway/miroir/miroircore/webhook"
@@ -131,7 +132,7 @@ func Open(o Options) (*Engine, error) {
 	e := &Engine{o: o, store: o.Store, metrics: metrics.New(), transport: node.Transport(), journal: Beside(o.StatePath, "journal")}
 	e.throttle = replica.NewThrottle(func() (documents, bytes int) { return e.config().BackgroundRate, 0 })
 	if e.store == nil {
-		store, err := bolt.Open(o.StatePath, bolt.Options{})
+		store, err := bolt.Open(o.StatePath, bolt.Options{Migrations: format.Steps})
 		if err != nil {
 			return nil, err
 		}
