@@ -2,6 +2,7 @@ package index
 
 import (
 	"cmp"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"maps"
@@ -21,7 +22,10 @@ import (
 const (
 	indexesTable = "indexes"         // records by logical uid
 	droppedTable = "dropped_indexes" // physical names that nodes may still hold
+	catalogTable = "catalog"         // the revision
 )
+
+var revisionKey = []byte("revision")
 
 // maxUID is the longest index uid that a node takes.
 const maxUID = 400
@@ -43,10 +47,11 @@ type snapshot struct {
 	byUID      map[string]*Index
 	byPhysical map[string]*Index
 	dropped    map[string]bool
+	revision   uint64
 }
 
-func newSnapshot(byUID map[string]*Index, dropped map[string]bool) *snapshot {
-	s := &snapshot{byUID: byUID, dropped: dropped, byPhysical: make(map[string]*Index, len(byUID)), list: make([]*Index, 0, len(byUID))}
+func newSnapshot(byUID map[string]*Index, dropped map[string]bool, revision uint64) *snapshot {
+	s := &snapshot{byUID: byUID, dropped: dropped, revision: revision, byPhysical: make(map[string]*Index, len(byUID)), list: make([]*Index, 0, len(byUID))}
 	for _, ix := range byUID {
 		s.list = append(s.list, ix)
 		s.byPhysical[ix.Physical] = ix
@@ -58,8 +63,12 @@ func newSnapshot(byUID map[string]*Index, dropped map[string]bool) *snapshot {
 // Open reads the catalog from the store.
 func Open(store state.Store) (*Catalog, error) {
 	byUID, dropped := make(map[string]*Index), make(map[string]bool)
+	var revision uint64
 	err := store.View(func(tx state.Tx) error {
 		var bad error
+		if raw := tx.Get(catalogTable, revisionKey); len(raw) == 8 {
+			revision = binary.BigEndian.Uint64(raw)
+		}
 		err := tx.Scan(indexesTable, nil, func(key, value []byte) bool {
 			var ix *Index
 			if ix, bad = decode(string(key), value); bad == nil {
@@ -79,7 +88,7 @@ func Open(store state.Store) (*Catalog, error) {
 		return nil, fmt.Errorf("open the index catalog: %w", err)
 	}
 	c := &Catalog{store: store, promised: make(map[string]string)}
-	c.current.Store(newSnapshot(byUID, dropped))
+	c.current.Store(newSnapshot(byUID, dropped, revision))
 	return c, nil
 }
 
@@ -106,9 +115,10 @@ func (c *Catalog) Dropped() []string {
 
 // draft is a change of the catalog that is being made up.
 type draft struct {
-	was     *snapshot
-	byUID   map[string]*Index
-	dropped map[string]bool
+	was      *snapshot
+	byUID    map[string]*Index
+	dropped  map[string]bool
+	revision uint64
 }
 
 // change makes one durable transaction of what fn does to a draft. Nothing has
@@ -117,9 +127,12 @@ func (c *Catalog) change(fn func(d *draft) error) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	was := c.current.Load()
-	d := &draft{was: was, byUID: maps.Clone(was.byUID), dropped: maps.Clone(was.dropped)}
+	d := &draft{was: was, byUID: maps.Clone(was.byUID), dropped: maps.Clone(was.dropped), revision: was.revision}
 	if err := fn(d); err != nil {
 		return err
+	}
+	if d.revised() {
+		d.revision++
 	}
 	for uid, ix := range d.byUID {
 		if was.byUID[uid] != ix {
@@ -129,12 +142,33 @@ func (c *Catalog) change(fn func(d *draft) error) error {
 	if err := c.store.Update(d.write); err != nil {
 		return fmt.Errorf("write the index catalog: %w", err)
 	}
-	c.current.Store(newSnapshot(d.byUID, d.dropped))
+	c.current.Store(newSnapshot(d.byUID, d.dropped, d.revision))
 	return nil
+}
+
+// revised says whether the draft differs in anything but when indexes were
+// changed: what would be missed if it were lost.
+func (d *draft) revised() bool {
+	if len(d.byUID) != len(d.was.byUID) || !maps.Equal(d.dropped, d.was.dropped) {
+		return true
+	}
+	for uid, ix := range d.byUID {
+		was := d.was.byUID[uid]
+		if was != ix && (was == nil || was.Physical != ix.Physical || was.PrimaryKey != ix.PrimaryKey || was.Provisional != ix.Provisional ||
+			was.Placement != ix.Placement || was.SettingsVersion != ix.SettingsVersion) {
+			return true
+		}
+	}
+	return false
 }
 
 // write stores what differs from the snapshot that the draft began with.
 func (d *draft) write(tx state.Tx) error {
+	if d.revision != d.was.revision {
+		if err := tx.Put(catalogTable, revisionKey, binary.BigEndian.AppendUint64(nil, d.revision)); err != nil {
+			return err
+		}
+	}
 	for uid := range d.was.byUID {
 		if d.byUID[uid] == nil {
 			if err := tx.Delete(indexesTable, []byte(uid)); err != nil {

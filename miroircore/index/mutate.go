@@ -168,7 +168,7 @@ func (c *Catalog) Touch(uid string, at time.Time) error {
 		touched.touched(at)
 		byUID := maps.Clone(was.byUID)
 		byUID[uid] = &touched
-		c.current.Store(newSnapshot(byUID, was.dropped))
+		c.current.Store(newSnapshot(byUID, was.dropped, was.revision))
 		c.mu.Unlock()
 		return nil
 	}
