@@ -141,11 +141,13 @@ func newProgress(out io.Writer) *progress {
 }
 
 // event shows one event, if it is something new or the last one was long ago.
+// Where lines stay, new is an index whose documents are begun with.
 func (p *progress) event(e adopt.Event) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	stage, now := e.Index+" "+string(e.Stage), p.now()
-	if stage == p.stage && now.Sub(p.last) < p.every {
+	news := stage != p.stage && (p.terminal || e.Stage == adopt.Documents && e.Done == 0)
+	if !news && now.Sub(p.last) < p.every {
 		return
 	}
 	p.stage, p.last = stage, now

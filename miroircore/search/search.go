@@ -178,7 +178,7 @@ func (o *result) merged() *meili.Error {
 		semantic = semantic || a.Semantic >= 0
 	}
 	if semantic {
-		o.semantic = semanticHits(o.hits)
+		o.semantic = len(o.hits) // a search by meaning alone: those without vectors count too
 	}
 	if err := o.addFacets(answers); err != nil {
 		return err

@@ -169,6 +169,9 @@ func (f *Fleet) Load(caddyfile string) error {
 	return caddy.Load(config, true)
 }
 
+// Admin is the address of the admin endpoint.
+func (f *Fleet) Admin() string { return f.admin }
+
 // Dir is the folder of the gateway's state.
 func (f *Fleet) Dir() string { return f.dir }
 

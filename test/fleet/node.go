@@ -23,6 +23,7 @@ type Node struct {
 
 	addr string
 	dir  string // of its data
+	key  string
 	real *process
 }
 
@@ -31,21 +32,26 @@ func (n Node) URL() string { return "http://" + n.addr }
 
 func startNode(t testing.TB, id string) Node {
 	t.Helper()
+	return start(t, id, nodeKey)
+}
+
+func start(t testing.TB, id, masterKey string) Node {
+	t.Helper()
 	if Binary() == "" {
 		dir := t.TempDir()
-		double := minimeili.Run(t, minimeili.WithMasterKey(nodeKey), minimeili.WithDir(dir))
-		return Node{ID: id, Double: double, addr: double.Addr(), dir: dir}
+		double := minimeili.Run(t, minimeili.WithMasterKey(masterKey), minimeili.WithDir(dir))
+		return Node{ID: id, Double: double, addr: double.Addr(), dir: dir, key: masterKey}
 	}
-	p := &process{t: t, dir: t.TempDir(), addr: freeAddress(t)}
+	p := &process{t: t, dir: t.TempDir(), addr: freeAddress(t), key: masterKey}
 	p.start()
 	t.Cleanup(p.kill)
-	return Node{ID: id, addr: p.addr, dir: filepath.Join(p.dir, "db"), real: p}
+	return Node{ID: id, addr: p.addr, dir: filepath.Join(p.dir, "db"), real: p, key: masterKey}
 }
 
 // Do asks the node itself, as the gateway does.
 func (n Node) Do(t testing.TB, method, path, body string) Answer {
 	t.Helper()
-	return Do(t, n.URL(), nodeKey, method, path, body)
+	return Do(t, n.URL(), n.key, method, path, body)
 }
 
 // Kill ends the node as a power cut would: what it had not synced is gone.
@@ -103,13 +109,14 @@ type process struct {
 	t       testing.TB
 	dir     string
 	addr    string
+	key     string
 	command *exec.Cmd
 }
 
 func (p *process) start() {
 	p.t.Helper()
 	p.command = exec.Command(Binary(), "--db-path", filepath.Join(p.dir, "db"), "--dump-dir", filepath.Join(p.dir, "dumps"),
-		"--snapshot-dir", filepath.Join(p.dir, "snapshots"), "--http-addr", p.addr, "--master-key", nodeKey, "--no-analytics", "--log-level", "OFF")
+		"--snapshot-dir", filepath.Join(p.dir, "snapshots"), "--http-addr", p.addr, "--master-key", p.key, "--no-analytics", "--log-level", "OFF")
 	p.command.Dir = p.dir
 	if err := p.command.Start(); err != nil {
 		p.t.Fatal(err)

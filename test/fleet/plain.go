@@ -10,3 +10,9 @@ func Plain(t testing.TB) Node {
 	t.Helper()
 	return startNode(t, "plain")
 }
+
+// PlainWith is Plain with another master key.
+func PlainWith(t testing.TB, masterKey string) Node {
+	t.Helper()
+	return start(t, "plain", masterKey)
+}
