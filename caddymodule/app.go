@@ -125,6 +125,29 @@ type App struct {
 	// and write together. Default: no bound.
 	BackgroundRate int `json:"background_rate,omitempty"`
 
+	// How a change of settings reaches the nodes: all at once, read back from each
+	// (`two_phase`), or one after the other, taken back from all where one refuses it
+	// (`sequential`); writes to the index wait meanwhile. Default: `two_phase`.
+	SettingsStrategy string `json:"settings_strategy,omitempty"`
+
+	// How often the settings on all nodes are compared with those in force.
+	// Default: `5m`.
+	SettingsCheck caddy.Duration `json:"settings_check,omitempty"`
+
+	// How settings that a node does not have are brought to it again.
+	SettingsRepair *Repair `json:"settings_repair,omitempty"`
+
+	// How long, and how many, keys of `Idempotency-Key` are remembered.
+	Idempotency *Idempotency `json:"idempotency,omitempty"`
+
+	// How long a read waits for what its `X-Miroir-Session` has written.
+	// Default: `5s`.
+	SessionWait caddy.Duration `json:"session_wait,omitempty"`
+
+	// The longest that `X-Miroir-Wait` may ask for; more counts as this.
+	// Default: `1m`.
+	MaxWait caddy.Duration `json:"max_wait,omitempty"`
+
 	// Where the state is kept. Default: `bolt`, one file.
 	StoreRaw json.RawMessage `json:"store,omitempty" caddy:"namespace=miroir.stores inline_key=store"`
 
@@ -183,6 +206,24 @@ type Hedge struct {
 	// The share of extra requests that hedging may cost, 0.05 being 5 %.
 	// Default: 0.05.
 	Budget float64 `json:"budget,omitempty"`
+}
+
+// Repair says how settings are brought again to a node that shows others.
+type Repair struct {
+	// How often a node may not take its settings before writes to the index stop.
+	// Default: 5.
+	Attempts int `json:"attempts,omitempty"`
+	// The pause before the second attempt. It doubles with each, up to a minute.
+	// Default: `1s`.
+	Pause caddy.Duration `json:"pause,omitempty"`
+}
+
+// Idempotency says how keys of `Idempotency-Key` are remembered.
+type Idempotency struct {
+	// How long. Default: `24h`.
+	Time caddy.Duration `json:"time,omitempty"`
+	// How many; beyond, the oldest are forgotten. Default: 1000000.
+	Keys int `json:"keys,omitempty"`
 }
 
 // Health says how nodes are probed.

@@ -58,6 +58,12 @@ func parseGlobal(d *caddyfile.Dispenser, existing any) (any, error) {
 //	    task_limit      <number>
 //	    rebalance_shards <number>
 //	    background_rate <number>
+//	    settings_strategy two_phase|sequential
+//	    settings_check  <duration>
+//	    settings_repair <number> [<duration>]
+//	    idempotency     <duration> [<number>]
+//	    session_wait    <duration>
+//	    max_wait        <duration>
 //	    store           <module> [<arguments>]
 //	    selection       <module> [<arguments>]
 //	    merger          <module> [<arguments>]
@@ -128,6 +134,14 @@ var options = []option{
 	{"task_limit", func(b *block, d *caddyfile.Dispenser) error { return number(d, &b.app.TaskLimit, maxTasks) }},
 	{"rebalance_shards", func(b *block, d *caddyfile.Dispenser) error { return number(d, &b.app.RebalanceShards, maxCount) }},
 	{"background_rate", func(b *block, d *caddyfile.Dispenser) error { return number(d, &b.app.BackgroundRate, maxRate) }},
+	{"settings_strategy", func(b *block, d *caddyfile.Dispenser) error {
+		return oneOf(d, &b.app.SettingsStrategy, "two_phase", "sequential")
+	}},
+	{"settings_check", func(b *block, d *caddyfile.Dispenser) error { return duration(d, &b.app.SettingsCheck) }},
+	{"settings_repair", (*block).repair},
+	{"idempotency", (*block).idempotency},
+	{"session_wait", func(b *block, d *caddyfile.Dispenser) error { return duration(d, &b.app.SessionWait) }},
+	{"max_wait", func(b *block, d *caddyfile.Dispenser) error { return duration(d, &b.app.MaxWait) }},
 	{"store", (*block).store},
 	{"selection", (*block).selection},
 	{"merger", (*block).merger},
@@ -286,6 +300,34 @@ func (b *block) hedge(d *caddyfile.Dispenser) error {
 		return d.Errf("hedge budget '%s': it must be more than 0%% and at most 100%%", d.Val())
 	}
 	b.app.Hedge.Budget = percent / 100
+	return last(d)
+}
+
+func (b *block) repair(d *caddyfile.Dispenser) error {
+	b.app.SettingsRepair = new(Repair)
+	name := d.Val()
+	err := count(d, name, &b.app.SettingsRepair.Attempts, maxCount)
+	if err == nil && d.CountRemainingArgs() > 0 {
+		err = length(d, name, &b.app.SettingsRepair.Pause)
+	}
+	return orLast(d, err)
+}
+
+func (b *block) idempotency(d *caddyfile.Dispenser) error {
+	b.app.Idempotency = new(Idempotency)
+	name := d.Val()
+	err := length(d, name, &b.app.Idempotency.Time)
+	if err == nil && d.CountRemainingArgs() > 0 {
+		err = count(d, name, &b.app.Idempotency.Keys, maxTasks)
+	}
+	return orLast(d, err)
+}
+
+// orLast gives an error, or else refuses what follows.
+func orLast(d *caddyfile.Dispenser, err error) error {
+	if err != nil {
+		return err
+	}
 	return last(d)
 }
 

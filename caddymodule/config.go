@@ -114,6 +114,14 @@ func (app *App) coreConfig(repl *caddy.Replacer) (*miroircore.Config, error) {
 		AllowedNetworks: networks,
 		RebalanceShards: app.RebalanceShards, BackgroundRate: app.BackgroundRate,
 	}
+	c.SettingsStrategy, c.SettingsCheck = app.SettingsStrategy, time.Duration(app.SettingsCheck)
+	c.SessionWait, c.MaxWait = time.Duration(app.SessionWait), time.Duration(app.MaxWait)
+	if r := app.SettingsRepair; r != nil {
+		c.RepairAttempts, c.RepairPause = r.Attempts, time.Duration(r.Pause)
+	}
+	if i := app.Idempotency; i != nil {
+		c.KeyTime, c.MostKeys = time.Duration(i.Time), i.Keys
+	}
 	if app.Hedge != nil {
 		c.NoHedge, c.HedgeBudget = app.Hedge.Disabled, app.Hedge.Budget
 	}

@@ -90,7 +90,15 @@ func oneOf(d *caddyfile.Dispenser, to *string, allowed ...string) error {
 }
 
 func number(d *caddyfile.Dispenser, to *int, most int) error {
-	name, figure := d.Val(), ""
+	if err := count(d, d.Val(), to, most); err != nil {
+		return err
+	}
+	return last(d)
+}
+
+// count is number for an option that takes more than one argument.
+func count(d *caddyfile.Dispenser, name string, to *int, most int) error {
+	var figure string
 	if err := value(d, &figure); err != nil {
 		return err
 	}
@@ -99,26 +107,34 @@ func number(d *caddyfile.Dispenser, to *int, most int) error {
 		return d.Errf("%s is '%s': it must be a whole number between 1 and %d", name, figure, most)
 	}
 	*to = n
-	return last(d)
+	return nil
 }
 
 // maxDuration keeps durations where they still make sense and cannot overflow.
 const maxDuration = 24 * time.Hour
 
 func duration(d *caddyfile.Dispenser, to *caddy.Duration) error {
-	name, figure := d.Val(), ""
+	if err := length(d, d.Val(), to); err != nil {
+		return err
+	}
+	return last(d)
+}
+
+// length is duration for an option that takes more than one argument.
+func length(d *caddyfile.Dispenser, name string, to *caddy.Duration) error {
+	var figure string
 	if err := value(d, &figure); err != nil {
 		return err
 	}
-	length, err := caddy.ParseDuration(figure)
-	if err == nil && (length <= 0 || length > maxDuration) {
+	read, err := caddy.ParseDuration(figure)
+	if err == nil && (read <= 0 || read > maxDuration) {
 		err = errors.New("out of range")
 	}
 	if err != nil {
 		return d.Errf("%s is '%s': it must be a duration as 500ms or 5s, more than zero and at most a day", name, figure)
 	}
-	*to = caddy.Duration(length)
-	return last(d)
+	*to = caddy.Duration(read)
+	return nil
 }
 
 // maxSize is the largest size in bytes that is taken for meant.

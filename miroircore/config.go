@@ -13,12 +13,14 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/miroir-gateway/miroir/miroircore/api"
 	"github.com/miroir-gateway/miroir/miroircore/cluster"
 	"github.com/miroir-gateway/miroir/miroircore/hidden"
 	"github.com/miroir-gateway/miroir/miroircore/rebalance"
 	"github.com/miroir-gateway/miroir/miroircore/search"
 	"github.com/miroir-gateway/miroir/miroircore/search/merge"
 	"github.com/miroir-gateway/miroir/miroircore/search/plan"
+	"github.com/miroir-gateway/miroir/miroircore/write"
 )
 
 // Defaults of a Config. Zero values in a Config mean these.
@@ -39,6 +41,14 @@ const (
 	DefaultBadDocuments   = "task"
 	DefaultMaxBody        = 100_000_000
 	DefaultOutboxLimit    = 10 << 30
+	DefaultStrategy       = "two_phase"
+	DefaultSettingsCheck  = write.DefaultSettingsCheck
+	DefaultRepairAttempts = write.DefaultRepairAttempts
+	DefaultRepairPause    = write.DefaultRepairPause
+	DefaultKeyTime        = write.DefaultKeyTime
+	DefaultMostKeys       = write.DefaultMostKeys
+	DefaultSessionWait    = api.DefaultSessionWait
+	DefaultMaxWait        = api.DefaultMaxWait
 	// DefaultRebalanceShards is how many shards are moved at once.
 	DefaultRebalanceShards = rebalance.DefaultConcurrency
 )
@@ -100,6 +110,27 @@ type Config struct {
 	// BackgroundRate is how many documents a second copying and comparing may
 	// read and write together. 0, the default, sets no bound.
 	BackgroundRate int
+	// SettingsStrategy says how a change of settings reaches the nodes: all at once
+	// and read back (two_phase), or one after the other (sequential). Default
+	// two_phase.
+	SettingsStrategy string
+	// SettingsCheck is how often the settings on all nodes are compared with those
+	// in force. Default 5 min.
+	SettingsCheck time.Duration
+	// RepairAttempts is how often a node may not take its settings before writes to
+	// the index stop, RepairPause the pause before the second attempt, which doubles
+	// with each up to a minute. Defaults 5 and 1 s.
+	RepairAttempts int
+	RepairPause    time.Duration
+	// KeyTime is how long an Idempotency-Key is remembered, MostKeys how many are.
+	// Defaults 24 h and 1,000,000.
+	KeyTime  time.Duration
+	MostKeys int
+	// SessionWait is how long a read waits for what its session has written.
+	// Default 5 s.
+	SessionWait time.Duration
+	// MaxWait is the longest that X-Miroir-Wait may ask for. Default 1 min.
+	MaxWait time.Duration
 	// Selection chooses between copies that would serve a read as well. Default
 	// plan.NewAdaptive.
 	Selection plan.Policy
@@ -127,8 +158,24 @@ func (c Config) withDefaults() Config {
 	set(&c.BadDocuments, DefaultBadDocuments)
 	set(&c.MaxBody, int64(DefaultMaxBody))
 	set(&c.OutboxLimit, int64(DefaultOutboxLimit))
+	set(&c.SettingsStrategy, DefaultStrategy)
+	set(&c.SettingsCheck, DefaultSettingsCheck)
+	set(&c.RepairAttempts, DefaultRepairAttempts)
+	set(&c.RepairPause, DefaultRepairPause)
+	set(&c.KeyTime, DefaultKeyTime)
+	set(&c.MostKeys, DefaultMostKeys)
+	set(&c.SessionWait, DefaultSessionWait)
+	set(&c.MaxWait, DefaultMaxWait)
 	set(&c.RebalanceShards, DefaultRebalanceShards)
 	return c
+}
+
+// writing is what of the configuration concerns how writes are kept and checked.
+func (c *Config) writing() write.Tuning {
+	return write.Tuning{
+		Sequential: c.SettingsStrategy == "sequential", SettingsCheck: c.SettingsCheck,
+		RepairAttempts: c.RepairAttempts, RepairPause: c.RepairPause, KeyTime: c.KeyTime, MostKeys: c.MostKeys,
+	}
 }
 
 func set[T comparable](field *T, value T) {
@@ -160,6 +207,10 @@ func (c *Config) Validate() error {
 	errs = append(errs,
 		oneOf("write_quorum", full.WriteQuorum, "majority", "one", "all"),
 		oneOf("unavailable", full.Unavailable, "partial", "error"),
+		oneOf("settings_strategy", full.SettingsStrategy, DefaultStrategy, "sequential"),
+		positive("settings_check", int64(full.SettingsCheck)), positive("attempts of settings_repair", int64(full.RepairAttempts)),
+		positive("pause of settings_repair", int64(full.RepairPause)), positive("time of idempotency", int64(full.KeyTime)),
+		positive("keys of idempotency", int64(full.MostKeys)), positive("session_wait", int64(full.SessionWait)), positive("max_wait", int64(full.MaxWait)),
 		oneOf("bad_documents", full.BadDocuments, "task", "reject"),
 		positive("max_lag", int64(full.MaxLag)), positive("failover_after", int64(full.FailoverAfter)),
 		positive("node_timeout", int64(full.NodeTimeout)), positive("max_answer", full.MaxAnswer),

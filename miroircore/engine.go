@@ -179,6 +179,8 @@ func (e *Engine) start() (err error) {
 		Shards:      func() int { return e.config().Shards },
 		Quorum:      func() write.Quorum { return write.Quorum(e.config().WriteQuorum) },
 		MaxLag:      func() time.Duration { return e.config().MaxLag },
+		Tuning:      func() write.Tuning { return e.config().writing() },
+		Probed:      e.fleet.health.Ready,
 		OutboxLimit: e.o.OutboxLimit, Logger: e.o.Logger, Metrics: e.metrics, Now: e.o.Now,
 	})
 	if err != nil {
@@ -212,7 +214,7 @@ func (e *Engine) start() (err error) {
 func (e *Engine) apiOptions() api.Options {
 	joined := &stats.Joiner{Client: e.fleet.Client, Readable: e.Readable, Count: e.count}
 	return api.Options{
-		Keys: e.keys, Catalog: e.catalog, Tasks: e.tasks, Reader: e.reader, Writer: e.writer, Fleet: e.fleet, Operator: &operator{e}, Readable: e.Readable,
+		Keys: e.keys, Catalog: e.catalog, Tasks: e.tasks, Reader: e.reader, Writer: e.writer, Fleet: e.fleet, Operator: &operator{e}, Balance: e.balance, Readable: e.Readable,
 		Instance: api.Instance{Features: e.feature, Webhooks: e.hooks, Stats: joined, Jobs: e.jobs,
 			Metrics: &exposition{engine: e, stats: joined}},
 		Logger: e.o.Logger, Now: e.o.Now,
@@ -261,7 +263,8 @@ func (e *Engine) Attach(config *Config) (*Generation, error) {
 	if err != nil {
 		return nil, err
 	}
-	g.settings = api.Settings{Unavailable: g.config.Unavailable, RejectBadDocuments: g.config.BadDocuments == "reject", Spool: spool}
+	g.settings = api.Settings{Unavailable: g.config.Unavailable, RejectBadDocuments: g.config.BadDocuments == "reject", Spool: spool,
+		SessionWait: g.config.SessionWait, MaxWait: g.config.MaxWait}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.closing.Load() {

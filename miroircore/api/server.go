@@ -49,6 +49,8 @@ type Options struct {
 	Fleet   Fleet
 	// Operator changes the fleet.
 	Operator Operator
+	// Balance moves shards.
+	Balance Balance
 	// Readable tells whether searches may ask a node for a physical index now.
 	Readable func(nodeID, physical string) bool
 	Instance
@@ -62,6 +64,9 @@ type Settings struct {
 	Unavailable string
 	// RejectBadDocuments answers a bad document with 400 instead of a failed task.
 	RejectBadDocuments bool
+	// SessionWait is how long a read waits for what its session has written,
+	// MaxWait the longest that X-Miroir-Wait may ask for.
+	SessionWait, MaxWait time.Duration
 	// Spool takes in request bodies, the large ones on disk. It bounds them.
 	Spool *document.Spool
 }

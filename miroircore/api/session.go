@@ -18,11 +18,29 @@ const (
 	sessionVersion = "1"
 	// sessionMost bounds the writes that a session holds, one for each index.
 	sessionMost = 64
-	// sessionWait is how long a read waits for the writes of its session, unless
-	// X-Miroir-Wait says otherwise, which may be up to sessionLimit.
-	sessionWait  = 5 * time.Second
-	sessionLimit = time.Minute
 )
+
+// Defaults of how long a read waits for the writes of its session, and of the
+// longest that X-Miroir-Wait may ask for.
+const (
+	DefaultSessionWait = 5 * time.Second
+	DefaultMaxWait     = time.Minute
+)
+
+const waitHeader = "X-Miroir-Wait"
+
+// wait reads how long a client wants to wait, at most as long as it may.
+func (c *call) wait() (limit time.Duration, given bool, err *meili.Error) {
+	text := c.r.Header.Get(waitHeader)
+	if text == "" {
+		return 0, false, nil
+	}
+	wish, parseErr := time.ParseDuration(text)
+	if parseErr != nil || wish < 0 {
+		return 0, false, meili.NewError("bad_request", "Invalid value in header `%s`: could not parse `%s` as a duration such as `5s`", waitHeader, text)
+	}
+	return min(wish, cmp.Or(c.settings.MaxWait, DefaultMaxWait)), true, nil
+}
 
 // session is the tasks of what a client has written last. A task has ended when
 // every copy that may be read has applied it, so that a read after that sees it
@@ -87,13 +105,12 @@ func (s *Server) readYourWrites(c *call) *meili.Error {
 	if err != nil || len(tasks) == 0 {
 		return err
 	}
-	limit := sessionWait
-	if text := c.r.Header.Get("X-Miroir-Wait"); text != "" {
-		wish, parseErr := time.ParseDuration(text)
-		if parseErr != nil || wish < 0 {
-			return meili.NewError("bad_request", "Invalid value in header `X-Miroir-Wait`: could not parse `%s` as a duration such as `5s`", text)
-		}
-		limit = min(wish, sessionLimit)
+	limit, given, err := c.wait()
+	if err != nil {
+		return err
+	}
+	if !given {
+		limit = cmp.Or(c.settings.SessionWait, DefaultSessionWait)
 	}
 	ctx, cancel := context.WithTimeout(c.ctx, limit)
 	defer cancel()

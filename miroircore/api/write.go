@@ -2,7 +2,6 @@ package api
 
 import (
 	"net/http"
-	"time"
 
 	"github.com/miroir-gateway/miroir/miroircore/meili"
 	"github.com/miroir-gateway/miroir/miroircore/meili/request"
@@ -39,11 +38,11 @@ func (s *Server) receipt(c *call, status int, r *write.Receipt, err *meili.Error
 		before = nil // the write is stored: what its client sent for reads cannot undo that
 	}
 	c.w.Header().Set(sessionHeader, s.with(before, r.Summary.TaskUID).String())
-	if wait := c.r.Header.Get("X-Miroir-Wait"); wait != "" {
-		limit, parseErr := time.ParseDuration(wait)
-		if parseErr != nil || limit < 0 {
-			return meili.NewError("bad_request", "Invalid value in header `X-Miroir-Wait`: could not parse `%s` as a duration such as `5s`", wait)
-		}
+	limit, given, err := c.wait()
+	if err != nil {
+		return err
+	}
+	if given {
 		if ended, ok := s.waitFor(c, r.Summary.TaskUID, limit); ok {
 			return c.json(status, ended)
 		}

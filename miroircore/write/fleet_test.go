@@ -79,7 +79,7 @@ func (f *fleet) open() {
 	f.t.Helper()
 	opts := Options{Dir: f.dir, Store: f.store, Catalog: f.catalog, Tasks: f.tasks,
 		Topology: func() *cluster.Topology { return f.topology }, Nodes: f.client, NodeUp: f.up,
-		RepairPause: time.Hour, Shards: func() int { return f.shards }, Quorum: func() Quorum { return f.quorum }, MaxLag: func() time.Duration { return f.maxLag }}
+		Tuning: func() Tuning { return Tuning{RepairPause: time.Hour} }, Shards: func() int { return f.shards }, Quorum: func() Quorum { return f.quorum }, MaxLag: func() time.Duration { return f.maxLag }}
 	if f.adjust != nil {
 		f.adjust(&opts)
 	}

@@ -22,7 +22,8 @@ var (
 
 // loadState reads what the journal does not keep.
 func (w *Writer) loadState() error {
-	w.keys.now = w.opts.Now
+	w.keys.now, w.keys.tuning = w.opts.Now, w.tuning
+	keyTime := w.tuning().KeyTime
 	now := w.opts.Now()
 	var broken error
 	err := w.opts.Store.View(func(tx state.Tx) error {
@@ -142,7 +143,7 @@ func (w *Writer) saveState() error {
 	marks, stale := maps.Clone(w.marks), maps.Clone(w.stale)
 	w.mutex.Unlock()
 	keys := w.keys.unsaved()
-	oldest := w.opts.Now().Add(-keyTime)
+	oldest := w.opts.Now().Add(-w.tuning().KeyTime)
 	err := w.opts.Store.Update(func(tx state.Tx) error {
 		var gone [][]byte
 		if err := tx.Scan(table, keyPrefix, func(key, value []byte) bool {

@@ -10,11 +10,6 @@ import (
 	"github.com/miroir-gateway/miroir/miroircore/meili"
 )
 
-const (
-	keyTime = 24 * time.Hour
-	keyMost = 1_000_000
-)
-
 // keyTable remembers which task an Idempotency-Key made.
 type keyTable struct {
 	mutex  sync.Mutex
@@ -22,6 +17,7 @@ type keyTable struct {
 	order  []string // oldest first
 	unkept []string // not yet in the store
 	now    func() time.Time
+	tuning func() Tuning
 }
 
 type keyEntry struct {
@@ -49,7 +45,7 @@ func (k *keyTable) begin(o *operation) (*Receipt, *meili.Error) {
 	for {
 		k.mutex.Lock()
 		e := k.byKey[o.Key]
-		if e == nil || e.done == nil && k.now().Sub(e.At) > keyTime {
+		if e == nil || e.done == nil && k.now().Sub(e.At) > k.tuning().KeyTime {
 			k.put(o.Key, &keyEntry{Hash: o.Hash, At: k.now(), done: make(chan struct{})})
 			k.mutex.Unlock()
 			return nil, nil
@@ -76,7 +72,7 @@ func (k *keyTable) put(key string, e *keyEntry) {
 		k.order = append(k.order, key)
 	}
 	k.byKey[key] = e
-	for len(k.order) > keyMost {
+	for len(k.order) > k.tuning().MostKeys {
 		delete(k.byKey, k.order[0])
 		k.order = k.order[1:]
 	}

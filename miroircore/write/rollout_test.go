@@ -63,7 +63,8 @@ func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f
 func sequential(f *fleet, b *between) func(*Options) {
 	b.next = f.rt
 	return func(o *Options) {
-		o.Sequential, o.HoldTime = func() bool { return true }, 10*time.Millisecond
+		o.HoldTime = 10 * time.Millisecond
+		o.Tuning = func() Tuning { return Tuning{Sequential: true, RepairPause: time.Hour} }
 		o.Nodes = func(id string) (*node.Client, bool) {
 			n, ok := f.topology.Node(id)
 			return node.New(id, n.URL, func() []string { return []string{serverKey} }, b.to(id)), ok

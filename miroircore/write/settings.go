@@ -34,7 +34,7 @@ func (w *Writer) ResetSettings(ctx context.Context, call Call, uid string, patch
 }
 
 func (w *Writer) settings(ctx context.Context, call Call, uid string, a *changeSettings) (*Receipt, *meili.Error) {
-	a.Sequential = w.opts.Sequential()
+	a.Sequential = w.tuning().Sequential
 	return w.submit(ctx, call, w.new(kindSettings, meili.TypeSettingsUpdate, a, a.patch.Details(), uid))
 }
 

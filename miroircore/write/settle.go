@@ -12,9 +12,6 @@ import (
 )
 
 const (
-	// maxRepairs is how often a node may come out of a repair with other settings
-	// than it was given before writes to the index stop.
-	maxRepairs     = 5
 	maxRepairPause = time.Minute
 	repairTime     = 30 * time.Second
 )
@@ -98,16 +95,17 @@ func (w *Writer) readSettings(id, physical string) (string, bool) {
 // watchSettings repairs settings that have drifted and looks for more of them
 // now and then.
 func (w *Writer) watchSettings() {
-	ticker := time.NewTicker(w.opts.RepairPause)
-	defer ticker.Stop()
+	timer := time.NewTimer(w.tuning().RepairPause)
+	defer timer.Stop()
 	looked := w.opts.Now()
 	for {
 		select {
 		case <-w.ctx.Done():
 			return
-		case <-ticker.C:
+		case <-timer.C:
 		}
-		if w.opts.Now().Sub(looked) >= w.opts.SettingsCheck {
+		timer.Reset(w.tuning().RepairPause)
+		if w.opts.Now().Sub(looked) >= w.tuning().SettingsCheck {
 			looked = w.opts.Now()
 			w.lookForDrift()
 		}
@@ -173,14 +171,14 @@ func (w *Writer) repairSettings() {
 		if errors.Is(err, errOtherwise) {
 			r.failures++
 		}
-		r.next = w.opts.Now().Add(min(w.opts.RepairPause<<min(r.failures, 10), maxRepairPause))
+		r.next = w.opts.Now().Add(min(w.tuning().RepairPause<<min(r.failures, 10), maxRepairPause))
 		w.log.Error("the settings of an index cannot be repaired on a node", "node", d.Node, "index", d.Physical, "error", err)
 	}
 	frozen := make(map[string]bool)
 	for p, r := range w.repairs {
 		if !drifted[p] {
 			delete(w.repairs, p)
-		} else if r.failures >= maxRepairs {
+		} else if r.failures >= w.tuning().RepairAttempts {
 			frozen[p.physical] = true
 		}
 	}

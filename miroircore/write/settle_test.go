@@ -21,7 +21,9 @@ import (
 
 // hasty looks for drift and repairs it without waiting.
 func hasty(f *fleet) {
-	f.adjust = func(o *Options) { o.RepairPause, o.SettingsCheck = 2*time.Millisecond, time.Millisecond }
+	f.adjust = func(o *Options) {
+		o.Tuning = func() Tuning { return Tuning{RepairPause: 2 * time.Millisecond, SettingsCheck: time.Millisecond} }
+	}
 }
 
 func (f *fleet) settled(uid, id string) bool {
@@ -87,7 +89,7 @@ func TestRule27WritesStopWhereANodeDoesNotTakeItsSettings(t *testing.T) {
 	f, _ := doubles(t, 3, 3, func(f *fleet) {
 		l.RoundTripper = f.rt
 		f.adjust = func(o *Options) {
-			o.RepairPause, o.SettingsCheck = time.Millisecond, time.Millisecond
+			o.Tuning = func() Tuning { return Tuning{RepairPause: time.Millisecond, SettingsCheck: time.Millisecond} }
 			o.Nodes = func(id string) (*node.Client, bool) {
 				if id != "g0-n1" {
 					return f.client(id)

@@ -4,6 +4,7 @@
 package write
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -67,9 +68,8 @@ type Options struct {
 	Shards func() int
 	Quorum func() Quorum
 	MaxLag func() time.Duration
-	// Sequential says whether changes of settings go from node to node instead of
-	// to all at once; never if nil.
-	Sequential func() bool
+	// Tuning is read anew whenever it matters; the defaults if nil.
+	Tuning func() Tuning
 	// OutboxLimit bounds the bytes that wait for one node; no limit if zero.
 	OutboxLimit int64
 	// MaxRefusals is how often a node may refuse what another copy could do before
@@ -80,13 +80,54 @@ type Options struct {
 	// that has to wait for an earlier operation waits before it is acknowledged
 	// from the gateway's disk; 1 s if zero.
 	AckTime, HoldTime time.Duration
-	// RepairPause is how long the repair of settings that have drifted waits at
-	// first; 1 s if zero. SettingsCheck is how often the settings on all nodes are
-	// compared with the committed ones; 5 min if zero.
-	RepairPause, SettingsCheck time.Duration
-	Logger                     *slog.Logger
-	Metrics                    Metrics
-	Now                        func() time.Time
+	Logger            *slog.Logger
+	Metrics           Metrics
+	Now               func() time.Time
+}
+
+// Defaults of a Tuning. Zero values mean these.
+const (
+	DefaultSettingsCheck  = 5 * time.Minute
+	DefaultRepairAttempts = 5
+	DefaultRepairPause    = time.Second
+	DefaultKeyTime        = 24 * time.Hour
+	DefaultMostKeys       = 1_000_000
+)
+
+// Tuning are the parts of a writer that a reload may change.
+type Tuning struct {
+	// Sequential has changes of settings go from node to node instead of to all
+	// at once.
+	Sequential bool
+	// SettingsCheck is how often the settings on all nodes are compared with the
+	// committed ones.
+	SettingsCheck time.Duration
+	// RepairAttempts is how often a node may come out of a repair with other
+	// settings than it was given before writes to the index stop. RepairPause is
+	// the pause before the second attempt; it doubles with each, up to a minute.
+	RepairAttempts int
+	RepairPause    time.Duration
+	// KeyTime is how long an Idempotency-Key is remembered, MostKeys how many are.
+	KeyTime  time.Duration
+	MostKeys int
+}
+
+// withDefaults gives a copy in which every zero value is its default.
+func (t Tuning) withDefaults() Tuning {
+	t.SettingsCheck = cmp.Or(t.SettingsCheck, DefaultSettingsCheck)
+	t.RepairAttempts = cmp.Or(t.RepairAttempts, DefaultRepairAttempts)
+	t.RepairPause = cmp.Or(t.RepairPause, DefaultRepairPause)
+	t.KeyTime = cmp.Or(t.KeyTime, DefaultKeyTime)
+	t.MostKeys = cmp.Or(t.MostKeys, DefaultMostKeys)
+	return t
+}
+
+// tuning is what is in force now.
+func (w *Writer) tuning() Tuning {
+	if w.opts.Tuning == nil {
+		return Tuning{}.withDefaults()
+	}
+	return w.opts.Tuning().withDefaults()
 }
 
 // Call is what a write has to know of its request.
@@ -207,12 +248,6 @@ func (o *Options) fill() {
 	if o.AckTime == 0 {
 		o.AckTime = 30 * time.Second
 	}
-	if o.RepairPause == 0 {
-		o.RepairPause = time.Second
-	}
-	if o.SettingsCheck == 0 {
-		o.SettingsCheck = 5 * time.Minute
-	}
 	if o.HoldTime == 0 {
 		o.HoldTime = time.Second
 	}
@@ -221,9 +256,6 @@ func (o *Options) fill() {
 	}
 	if o.MaxLag == nil {
 		o.MaxLag = func() time.Duration { return time.Second }
-	}
-	if o.Sequential == nil {
-		o.Sequential = func() bool { return false }
 	}
 	if o.Probed == nil {
 		o.Probed = func() bool { return true }

@@ -81,3 +81,23 @@ func TestAMultiSearchNamesTheSettingsItNeeds(t *testing.T) {
 		f.Want(t, 503, "POST", path, body, "X-Miroir-Min-Settings-Version: 3")
 	}
 }
+
+func TestNobodyWaitsLongerThanMaxWait(t *testing.T) {
+	shape := fleet.One
+	shape.Options = []string{"max_wait 50ms", "session_wait 20ms"}
+	f := fleet.Start(t, shape)
+	f.Write(t, "POST", "/indexes/books/documents", `[{"id":1}]`)
+	node := f.Nodes[0].Double
+	if node == nil {
+		return // a real server cannot be told to take writes and do nothing
+	}
+	node.HoldTasks()
+	a := f.Want(t, 202, "POST", "/indexes/books/documents", `[{"id":2}]`, "X-Miroir-Wait: 24h")
+	if !strings.Contains(string(a.Body), `"enqueued"`) {
+		t.Errorf("answered %s", a.Body)
+	}
+	for _, header := range []string{"X-Miroir-Wait: 24h", "X-Miroir-Wait: "} {
+		f.Want(t, 503, "POST", "/indexes/books/search", `{}`, "X-Miroir-Session: "+a.Header.Get("X-Miroir-Session"), header)
+	}
+	node.ReleaseTasks()
+}
