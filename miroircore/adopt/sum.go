@@ -28,6 +28,20 @@ func (s Sum) MarshalJSON() ([]byte, error) {
 	return fmt.Appendf(nil, `{"documents":%d,"digest":%q}`, s.Count, s.Digest()), nil
 }
 
+// UnmarshalJSON implements json.Unmarshaler.
+func (s *Sum) UnmarshalJSON(text []byte) error {
+	var shown struct {
+		Documents uint64 `json:"documents"`
+		Digest    string `json:"digest"`
+	}
+	if err := json.Unmarshal(text, &shown); err != nil {
+		return err
+	}
+	s.Count = shown.Documents
+	_, err := fmt.Sscanf(shown.Digest, "%16x%16x", &s.hi, &s.lo)
+	return err
+}
+
 func hash(id string, content uint64) xxh3.Uint128 { return xxh3.HashString128Seed(id, content) }
 
 func (s *Sum) add(id string, content uint64) {
