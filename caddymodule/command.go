@@ -30,7 +30,7 @@ endpoint, which must be reachable: on its usual address, or on the one that
 			cmd.PersistentFlags().String("address", "", "The address of the admin endpoint")
 			cmd.PersistentFlags().StringP("config", "c", "", "The configuration file that tells the address")
 			cmd.PersistentFlags().StringP("adapter", "a", "", "The adapter of that file")
-			cmd.AddCommand(statusCommand(), nodeCommand(), groupCommand(), copiesCommand(), taskCommand(), backupCommand(), restoreCommand(), importCommand())
+			cmd.AddCommand(statusCommand(), nodeCommand(), groupCommand(), copiesCommand(), rebalanceCommand(), taskCommand(), backupCommand(), restoreCommand(), importCommand())
 		},
 	})
 }
@@ -131,7 +131,16 @@ func printStatus(out io.Writer, report *api.Report) error {
 	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(t, "fleet\t%s\n", report.Status)
 	fmt.Fprintf(t, "version\t%s\n", orDash(report.Version))
-	fmt.Fprintf(t, "copies\t%d in each of %d groups\n\n", report.Copies, groups(report))
+	fmt.Fprintf(t, "copies\t%d in each of %d groups\n", report.Copies, groups(report))
+	for _, g := range report.Groups {
+		if g.State != "" && g.State != rebalance.Active {
+			fmt.Fprintf(t, "group %s\t%s\n", g.ID, g.State)
+		}
+	}
+	if report.Rebalance.State == rebalance.Paused {
+		fmt.Fprintf(t, "moves\t%s\n", rebalance.Paused)
+	}
+	fmt.Fprintln(t)
 	fmt.Fprintln(t, "GROUP\tNODE\tSTATUS\tSINCE\tVERSION\tSHARDS\tOUTBOX\tADDRESS\tLAST ERROR")
 	for _, g := range report.Groups {
 		for _, n := range g.Nodes {
@@ -147,7 +156,11 @@ func printStatus(out io.Writer, report *api.Report) error {
 	if err := printMoves(out, report.Rebalance.Moves); err != nil {
 		return err
 	}
-	for i, problem := range report.Problems {
+	return printProblems(out, report.Problems)
+}
+
+func printProblems(out io.Writer, problems []string) error {
+	for i, problem := range problems {
 		if i == 0 {
 			fmt.Fprintln(out)
 		}
@@ -166,23 +179,6 @@ func groups(report *api.Report) (n int) {
 		}
 	}
 	return n
-}
-
-// printMoves shows which nodes are being filled with shards.
-func printMoves(out io.Writer, moves []rebalance.Move) error {
-	if len(moves) == 0 {
-		return nil
-	}
-	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "\nFILLING\tINDEX\tFROM\tSHARDS\tDOCUMENTS\tA SECOND\tLEFT")
-	for _, m := range moves {
-		left := "-"
-		if m.SecondsLeft != nil {
-			left = time.Duration(*m.SecondsLeft * float64(time.Second)).Round(time.Second).String()
-		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%d of %d\t%d\t%.0f\t%s\n", m.Node, m.Index, orDash(m.From), m.Done, m.Shards, m.Documents, m.Rate, left)
-	}
-	return t.Flush()
 }
 
 func orDash(s string) string {

@@ -36,6 +36,10 @@ func TestOperatorsChangeTheNodes(t *testing.T) {
 		said string // what it prints, or is refused with
 		ok   bool
 	}{
+		{[]string{"rebalance", "status"}, "every shard is where it is wanted", true},
+		{[]string{"rebalance", "pause"}, "is paused", true},
+		{[]string{"rebalance", "status", "--json"}, `"state":"paused"`, true},
+		{[]string{"status"}, "paused", true},
 		{[]string{"node", "drain", "g1n1"}, "node g1n1 is drained", true},
 		{[]string{"node", "drain", "g1n1"}, "nothing to do", true},
 		{[]string{"node", "drain", "g1n2"}, "would leave group g1 with 1 node for 2 copies of each shard. Add a node to group g1 first", false},
@@ -68,5 +72,21 @@ func TestOperatorsChangeTheNodes(t *testing.T) {
 	f.Restart(t)
 	if said, err := command(t, f, "node", "list"); err != nil || !strings.Contains(said, "g1n4") || !strings.Contains(said, "drained") {
 		t.Errorf("after a restart: %v\n%s", err, said)
+	}
+	if said, err := command(t, f, "rebalance", "status"); err != nil || !strings.Contains(said, "is paused") {
+		t.Errorf("after a restart: %v\n%s", err, said)
+	}
+	if said, err := command(t, f, "rebalance", "resume"); err != nil || strings.Contains(said, "paused") {
+		t.Errorf("resumed: %v\n%s", err, said)
+	}
+	fleet.Eventually(t, "the drained nodes are empty", func() bool {
+		said, err := command(t, f, "rebalance", "status")
+		return err == nil && strings.Contains(said, "every shard is where it is wanted") && !strings.Contains(said, "still to be deleted")
+	})
+	figures := string(f.Want(t, http.StatusOK, http.MethodGet, "/_miroir/metrics", "").Body)
+	for _, figure := range []string{`miroir_rebalance_shards_total{node="g1n4"}`, `miroir_rebalance_documents_total{node=`, `miroir_rebalance_shards{state="missing"} 0`, `miroir_rebalance_shards{state="leftover"} 0`} {
+		if !strings.Contains(figures, figure) {
+			t.Errorf("no figure %s", figure)
+		}
 	}
 }

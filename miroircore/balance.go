@@ -23,7 +23,7 @@ func (e *Engine) makeBalance() (err error) {
 		Quiesce: e.reader.Quiesce, Known: e.fleet.left, Forget: e.fleet.forget,
 		Keep:        func(physical string) bool { return physical == ownerIndex },
 		Concurrency: func() int { return e.config().RebalanceShards },
-		Holder:      uuid.NewString(), Logger: e.o.Logger, Now: e.o.Now,
+		Holder:      uuid.NewString(), Logger: e.o.Logger, Metrics: e.metrics, Now: e.o.Now,
 	})
 	if err != nil {
 		return fmt.Errorf("open rebalancing: %w", err)

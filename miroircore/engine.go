@@ -214,7 +214,7 @@ func (e *Engine) start() (err error) {
 func (e *Engine) apiOptions() api.Options {
 	joined := &stats.Joiner{Client: e.fleet.Client, Readable: e.Readable, Count: e.count}
 	return api.Options{
-		Keys: e.keys, Catalog: e.catalog, Tasks: e.tasks, Reader: e.reader, Writer: e.writer, Fleet: e.fleet, Operator: &operator{e}, Readable: e.Readable,
+		Keys: e.keys, Catalog: e.catalog, Tasks: e.tasks, Reader: e.reader, Writer: e.writer, Fleet: e.fleet, Operator: &operator{e}, Balance: e.balance, Readable: e.Readable,
 		Instance: api.Instance{Features: e.feature, Webhooks: e.hooks, Stats: joined, Jobs: e.jobs,
 			Metrics: &exposition{engine: e, stats: joined}},
 		Logger: e.o.Logger, Now: e.o.Now,

@@ -55,7 +55,7 @@ func (f *fleet) Report() api.Report {
 	r := api.Report{Status: "ok", Version: f.Version().PkgVersion, Copies: f.Topology().Replication, Groups: []api.GroupReport{}, Problems: []string{}}
 	shards := f.shardCounts()
 	for _, g := range f.Topology().Groups {
-		group := api.GroupReport{ID: g.ID, Nodes: []api.NodeReport{}}
+		group := api.GroupReport{ID: g.ID, State: f.e.balance.GroupState(g.ID), Nodes: []api.NodeReport{}}
 		for _, n := range g.Nodes {
 			group.Nodes = append(group.Nodes, f.node(n, shards[n.ID]))
 		}

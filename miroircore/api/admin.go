@@ -28,7 +28,10 @@ type Report struct {
 
 // GroupReport is one replica group.
 type GroupReport struct {
-	ID    string       `json:"id"`
+	ID string `json:"id"`
+	// State is initializing (it has no shard yet), syncing (some), sync complete
+	// (all, and not all can be read yet) or active. Empty for nodes that leave.
+	State string       `json:"state,omitempty"`
 	Nodes []NodeReport `json:"nodes"`
 }
 
@@ -72,7 +75,7 @@ func (s *Server) adminRoutes() []route {
 		{method: get, pattern: "/_miroir/indexes/{uid}/contents", action: "*", handle: s.adminContents},
 		{method: get, pattern: "/_miroir/metrics", action: "*", handle: s.adminMetrics},
 	}
-	routes = append(routes, s.nodeRoutes()...)
+	routes = append(append(routes, s.nodeRoutes()...), s.balanceRoutes()...)
 	for i := range routes {
 		routes[i].family = FamilyAdmin
 	}

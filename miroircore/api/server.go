@@ -49,6 +49,8 @@ type Options struct {
 	Fleet   Fleet
 	// Operator changes the fleet.
 	Operator Operator
+	// Balance moves shards.
+	Balance Balance
 	// Readable tells whether searches may ask a node for a physical index now.
 	Readable func(nodeID, physical string) bool
 	Instance

@@ -32,6 +32,8 @@ type Set struct {
 	acknowledged *prometheus.HistogramVec
 	tasks        *prometheus.CounterVec
 	synced       prometheus.Histogram
+
+	balance
 }
 
 // buckets reach from a coalesced answer to a slow write, in seconds.
@@ -49,6 +51,7 @@ func New() *Set {
 		return prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "miroir_" + name, Help: help, Buckets: bounds}, labels)
 	}
 	return &Set{
+		balance:       newBalance(),
 		requests:      counter("requests_total", "Requests answered, by route template, method and status.", "route", "method", "status"),
 		durations:     histogram("request_duration_seconds", "Time from a request's arrival to the end of its answer.", buckets, "route"),
 		inFlight:      prometheus.NewGauge(prometheus.GaugeOpts{Name: "miroir_requests_in_flight", Help: "Requests being answered now."}),
@@ -69,8 +72,8 @@ func New() *Set {
 
 // Collectors are to be registered in every registry that is scraped.
 func (s *Set) Collectors() []prometheus.Collector {
-	return []prometheus.Collector{s.requests, s.durations, s.inFlight, s.fanOut, s.partial, s.extra,
-		s.nodeUp, s.nodeDurations, s.nodeErrors, s.outbox, s.acknowledged, s.tasks, s.synced}
+	return append(s.balance.collectors(), s.requests, s.durations, s.inFlight, s.fanOut, s.partial, s.extra,
+		s.nodeUp, s.nodeDurations, s.nodeErrors, s.outbox, s.acknowledged, s.tasks, s.synced)
 }
 
 // Request counts a request from its arrival; the function it gives is called
@@ -145,6 +148,7 @@ func (s *Set) ForgetNode(node string) {
 	s.nodeDurations.DeleteLabelValues(node)
 	s.nodeErrors.DeletePartialMatch(prometheus.Labels{"node": node})
 	s.outbox.DeleteLabelValues(node)
+	s.balance.forget(node)
 }
 
 // WriteMiroir answers with the gateway's own figures in Prometheus's text form.

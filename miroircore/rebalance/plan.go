@@ -154,6 +154,25 @@ func (s *situation) complete() bool {
 	return true
 }
 
+// done says whether the actual placement is the wanted one.
+func (s *situation) done() bool {
+	if len(s.actual.Surplus) > 0 || len(s.actual.Groups) != len(s.wanted.Groups) || len(s.gaps()) > 0 {
+		return false
+	}
+	for _, g := range s.wanted.Groups {
+		a := groupOf(s.actual, g.ID)
+		if a == nil || a.Copies != g.Copies {
+			return false
+		}
+		for shard, nodes := range g.Shards {
+			if len(a.Shards[shard]) != len(nodes) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
 // all says whether all the wanted nodes are among those that are there, and in
 // order.
 func (s *situation) all(have, wanted []string) bool {

@@ -8,14 +8,23 @@ import (
 	"strings"
 	"time"
 
-	"github.com/miroir-gateway/miroir/miroircore/cluster"
 	"github.com/miroir-gateway/miroir/miroircore/index"
+)
+
+// The states of a reconciler: every shard is where it is wanted, shards are
+// being moved, something is wanted that cannot be done now, an operator paused
+// it, another gateway does it.
+const (
+	Idle      = "idle"
+	Moving    = "moving"
+	Waiting   = "waiting"
+	Paused    = "paused"
+	Elsewhere = "elsewhere"
 )
 
 // Report is what the reconciler is doing, for operators.
 type Report struct {
-	// State is idle, moving, waiting (something is wanted that cannot be done
-	// now), paused, or elsewhere (another gateway does it).
+	// State is one of the states of a reconciler.
 	State string `json:"state"`
 	Moves []Move `json:"moves"`
 	// Leftover is how many shards still have documents on nodes that are not
@@ -87,9 +96,11 @@ func (r *Reconciler) began(physical string, u unit) (ended func()) {
 		m.began = r.o.Now()
 	}
 	m.moving, m.from = u.shards, u.source
+	r.figures()
 	return func() {
 		r.mu.Lock()
 		defer r.mu.Unlock()
+		defer r.figures()
 		m.moving, m.from = nil, ""
 		if ix, ok := r.o.Catalog.ByPhysical(physical); ok {
 			for _, shard := range u.shards {
@@ -115,7 +126,7 @@ func (r *Reconciler) copied(physical string, u unit, p Progress) {
 // idle forgets the moves that are over and sets the figures.
 func (r *Reconciler) idle() {
 	r.mu.Lock()
-	missing, moving := 0, 0
+	defer r.mu.Unlock()
 	for name, d := range r.delays {
 		if r.o.Now().Sub(d.until) > retryMost { // nobody wants that step any more
 			delete(r.delays, name)
@@ -125,12 +136,18 @@ func (r *Reconciler) idle() {
 		_, there := r.o.Catalog.ByPhysical(key.physical)
 		if m.missing <= 0 && len(m.moving) == 0 || !there {
 			delete(r.now.moves, key)
-			continue
 		}
-		missing += m.missing
+	}
+	r.figures()
+}
+
+// figures sets how much is left to do. r.mu is held.
+func (r *Reconciler) figures() {
+	missing, moving := 0, 0
+	for _, m := range r.now.moves {
+		missing += max(m.missing, 0)
 		moving += len(m.moving)
 	}
-	r.mu.Unlock()
 	r.o.Metrics.Pending(missing, moving, r.leftover())
 }
 
@@ -145,14 +162,16 @@ func (r *Reconciler) leftover() (n int) {
 
 // Report tells what is being done and what cannot be.
 func (r *Reconciler) Report() Report {
-	out := Report{State: "idle", Moves: []Move{}, Leftover: r.leftover(), Problems: []string{}}
+	out := Report{State: Idle, Moves: []Move{}, Leftover: r.leftover(), Problems: []string{}}
 	wanted := r.o.Wanted()
 	if wanted == nil {
 		return out
 	}
-	open := r.unsettled(wanted)
-	for _, ix := range open {
-		out.Problems = append(out.Problems, r.blocked(ix, wanted)...)
+	waits := false
+	for _, ix := range r.unsettled(wanted) {
+		s := r.situation(ix, wanted)
+		waits = waits || !s.done()
+		out.Problems = append(out.Problems, r.blocked(ix, s)...)
 	}
 	out.Problems = append(out.Problems, r.stranded()...)
 	r.mu.Lock()
@@ -168,13 +187,13 @@ func (r *Reconciler) Report() Report {
 	slices.SortFunc(out.Moves, func(a, b Move) int { return cmp.Or(cmp.Compare(a.Index, b.Index), cmp.Compare(a.Node, b.Node)) })
 	switch {
 	case r.paused:
-		out.State = "paused"
+		out.State = Paused
 	case !r.holding:
-		out.State = "elsewhere"
-	case slices.ContainsFunc(out.Moves, func(m Move) bool { return len(m.Moving) > 0 }):
-		out.State = "moving"
-	case len(open) > 0:
-		out.State = "waiting"
+		out.State = Elsewhere
+	case waits && len(out.Problems) == 0, slices.ContainsFunc(out.Moves, func(m Move) bool { return len(m.Moving) > 0 }):
+		out.State = Moving
+	case waits:
+		out.State = Waiting
 	}
 	return out
 }
@@ -195,8 +214,7 @@ func (m *move) view(uid, id string, now time.Time) Move {
 }
 
 // blocked says which copies of an index cannot be made now, and why.
-func (r *Reconciler) blocked(ix *index.Index, wanted *cluster.Topology) []string {
-	s := r.situation(ix, wanted)
+func (r *Reconciler) blocked(ix *index.Index, s *situation) []string {
 	why := make(map[string][]int)
 	for _, g := range s.gaps() {
 		switch {

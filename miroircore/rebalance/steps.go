@@ -193,19 +193,8 @@ func (r *Reconciler) shapeAll(ctx context.Context, wanted *cluster.Topology) (di
 
 // settle remembers that an index is where it should be.
 func (r *Reconciler) settle(ix *index.Index, s *situation, wanted *cluster.Topology) {
-	if len(ix.Placement.Surplus) > 0 || len(ix.Placement.Groups) != len(s.wanted.Groups) || len(s.gaps()) > 0 {
+	if !s.done() {
 		return
-	}
-	for _, g := range s.wanted.Groups {
-		a := groupOf(ix.Placement, g.ID)
-		if a == nil || a.Copies != g.Copies {
-			return
-		}
-		for shard, nodes := range g.Shards {
-			if len(a.Shards[shard]) != len(nodes) {
-				return
-			}
-		}
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
