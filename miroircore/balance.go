@@ -1,6 +1,7 @@
 package miroircore
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -9,6 +10,8 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/miroir-gateway/miroir/miroircore/cluster/wanted"
+	"github.com/miroir-gateway/miroir/miroircore/imprint"
+	"github.com/miroir-gateway/miroir/miroircore/meili/node"
 	"github.com/miroir-gateway/miroir/miroircore/rebalance"
 	"github.com/miroir-gateway/miroir/miroircore/replica"
 	"github.com/miroir-gateway/miroir/miroircore/state"
@@ -21,7 +24,7 @@ func (e *Engine) makeBalance() (err error) {
 		Filler: &replica.Filler{Client: e.fleet.Client, Stray: e.writer.Stray, Throttle: e.throttle},
 		Wanted: e.fleet.Topology, Client: e.fleet.Client, Up: e.fleet.Writable, Readable: e.Readable,
 		Quiesce: e.reader.Quiesce, Known: e.fleet.left, Forget: e.fleet.forget,
-		Keep:        func(physical string) bool { return physical == ownerIndex },
+		Made:        e.fleet.made,
 		Concurrency: func() int { return e.config().RebalanceShards },
 		Holder:      uuid.NewString(), Logger: e.o.Logger, Metrics: e.metrics, Now: e.o.Now,
 	})
@@ -29,6 +32,18 @@ func (e *Engine) makeBalance() (err error) {
 		return fmt.Errorf("open rebalancing: %w", err)
 	}
 	return nil
+}
+
+// made lists, by physical name, the indexes that this fleet made on a node, as the
+// node itself was told when it had its present disk. What is not among them is
+// another's, or was made by a later state than this gateway's: it is nobody's to
+// delete.
+func (f *fleet) made(ctx context.Context, c *node.Client) ([]string, error) {
+	mark, err := imprint.Read(ctx, c)
+	if err != nil || mark == nil || mark.Fleet != f.id || f.older(mark) {
+		return nil, err
+	}
+	return slices.Concat(mark.Indexes, mark.Dropped), nil
 }
 
 // left lists the nodes that neither the configuration nor an operator names any

@@ -20,7 +20,10 @@ import (
 
 const fleetTable = "fleet"
 
-var fleetKey = []byte("id")
+var (
+	fleetKey    = []byte("id")
+	formerlyKey = []byte("formerly")
+)
 
 // fleet is the engine's view of its nodes: those that the configuration names
 // and those that still hold shards though it names them no more.
@@ -34,6 +37,9 @@ type fleet struct {
 	clients  atomic.Pointer[map[string]*node.Client]
 	known    atomic.Pointer[map[string]cluster.Node]
 	admitted sync.Map // node id → true once it is known to be of this fleet
+	// formerly is the id of the fleet that this one was rebuilt from: whoever has
+	// its mark is given this fleet's.
+	formerly atomic.Pointer[string]
 }
 
 func openFleet(e *Engine) (*fleet, error) {
@@ -49,6 +55,8 @@ func openFleet(e *Engine) (*fleet, error) {
 	}
 	err = e.store.Update(func(tx state.Tx) error {
 		f.id = string(tx.Get(fleetTable, fleetKey))
+		formerly := string(tx.Get(fleetTable, formerlyKey))
+		f.formerly.Store(&formerly)
 		if f.id == "" {
 			f.id = uuid.NewString()
 			return tx.Put(fleetTable, fleetKey, []byte(f.id))
@@ -141,7 +149,21 @@ func (f *fleet) placed() []string {
 	return slices.Collect(maps.Keys(ids))
 }
 
-func (f *fleet) run(ctx context.Context) { f.health.Run(ctx) }
+func (f *fleet) run(ctx context.Context) {
+	var own sync.WaitGroup
+	defer own.Wait()
+	own.Go(func() { (&publisher{f: f, nodes: make(map[string]*publishing)}).run(ctx) })
+	f.health.Run(ctx)
+}
+
+// predecessor is the id of the fleet that this one was rebuilt from, or one that
+// no fleet has.
+func (f *fleet) predecessor() string {
+	if id := *f.formerly.Load(); id != "" {
+		return id
+	}
+	return "(none)"
+}
 
 // Topology is the wanted shape of the fleet.
 func (f *fleet) Topology() *cluster.Topology { return f.topology.Load() }

@@ -2,28 +2,24 @@ package miroircore
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"net/http"
 	"time"
 
+	"github.com/miroir-gateway/miroir/miroircore/imprint"
 	"github.com/miroir-gateway/miroir/miroircore/meili/node"
 )
 
-// ownerIndex is the index on each node that says to which fleet it belongs. Two
-// gateways with state of their own in front of the same nodes would each order
-// writes by itself; so a node with another fleet's mark, or with indexes that
-// this gateway does not know, is not used.
-const (
-	ownerIndex    = "miroir_fleet"
-	ownerDocument = "owner"
-	claimTimeout  = 20 * time.Second
-)
+// Two gateways with state of their own in front of the same nodes would each
+// order writes by itself; so a node with another fleet's mark, or with indexes
+// that this gateway does not know, is not used. Nor is one that knows more than
+// this gateway's state does: what was made since would be nobody's.
 
-// ownerMark is the one document of the ownerIndex.
-type ownerMark struct {
-	ID    string `json:"id"`
-	Fleet string `json:"fleet"`
-}
+const claimTimeout = 20 * time.Second
+
+// errOlder says that what a node has been marked with is newer than the state.
+var errOlder = errors.New("this gateway's state is older than what the node was last told of the fleet's indexes, as after an older backup was restored: " +
+	"run `caddy miroir rebuild` to take over what the nodes know")
 
 // admit tells why a node that answers must not be used, or nil. A node without
 // a mark and without unknown indexes is given this fleet's.
@@ -43,19 +39,29 @@ func (f *fleet) admit(ctx context.Context, c *node.Client) error {
 }
 
 // marked tells whether a node has this fleet's mark; an error where it has
-// another's. It has none where it is false.
+// another's, or one that this state cannot have written. It has none where it is
+// false.
 func (f *fleet) marked(ctx context.Context, c *node.Client) (bool, error) {
-	var mark ownerMark
-	err := c.Get(ctx, "/indexes/"+ownerIndex+"/documents/"+ownerDocument, &mark)
-	switch answer := node.AnswerOf(err); {
-	case err == nil && mark.Fleet == f.id:
-		return true, nil
-	case err == nil:
-		return false, fmt.Errorf("node belongs to fleet %s, not to %s: run `caddy miroir node adopt %s` to take it over", mark.Fleet, f.id, c.ID())
-	case answer == nil || answer.Status != http.StatusNotFound:
-		return false, fmt.Errorf("read the node's owner: %w", err)
+	mark, err := imprint.Read(ctx, c)
+	if err != nil || mark == nil {
+		return false, err
 	}
-	return false, nil
+	switch {
+	case mark.Fleet == f.predecessor():
+		return true, f.mark(ctx, c)
+	case mark.Fleet == f.id && f.older(mark):
+		return false, fmt.Errorf("%w; `caddy miroir node adopt %s` would leave that there, unknown", errOlder, c.ID())
+	case mark.Fleet == f.id:
+		return true, nil
+	case len(mark.Indexes) > 0 && len(f.e.catalog.List()) == 0:
+		return false, fmt.Errorf("node belongs to fleet %s, not to %s, which has no index yet: if the state of this gateway was lost, run `caddy miroir rebuild` to make it anew from the nodes", mark.Fleet, f.id)
+	}
+	return false, fmt.Errorf("node belongs to fleet %s, not to %s: run `caddy miroir node adopt %s` to take it over", mark.Fleet, f.id, c.ID())
+}
+
+// older says whether a mark of this fleet was written by a later state than this.
+func (f *fleet) older(mark *imprint.Mark) bool {
+	return mark.Revision > f.e.catalog.Contents().Revision || mark.Operation > f.e.writer.Numbered() || mark.Task > f.e.tasks.Numbered()
 }
 
 // claim marks a node as this fleet's, unless it has indexes of its own.
@@ -73,7 +79,7 @@ func (f *fleet) strangers(ctx context.Context, c *node.Client) error {
 		return fmt.Errorf("list the node's indexes: %w", err)
 	}
 	for _, ix := range indexes {
-		if _, ours := f.e.catalog.ByPhysical(ix.UID); !ours && ix.UID != ownerIndex {
+		if _, ours := f.e.catalog.ByPhysical(ix.UID); !ours && ix.UID != imprint.Index {
 			return fmt.Errorf("node has an index %q that this gateway does not know: remove it, start with an empty node, or run `caddy miroir node adopt %s` to leave it there", ix.UID, c.ID())
 		}
 	}
@@ -84,17 +90,6 @@ func (f *fleet) strangers(ctx context.Context, c *node.Client) error {
 func (f *fleet) mark(ctx context.Context, c *node.Client) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), claimTimeout)
 	defer cancel()
-	mark := fmt.Sprintf(`[{"id":%q,"fleet":%q}]`, ownerDocument, f.id)
-	queued, err := c.Enqueue(ctx, http.MethodPost, "/indexes/"+ownerIndex+"/documents?primaryKey=id", node.JSON([]byte(mark)))
-	if err != nil {
-		return fmt.Errorf("mark the node as this fleet's: %w", err)
-	}
-	done, err := c.Wait(ctx, queued.TaskUID)
-	if err != nil {
-		return fmt.Errorf("mark the node as this fleet's: %w", err)
-	}
-	if done.Error != nil {
-		return fmt.Errorf("mark the node as this fleet's: %w", done.Error)
-	}
-	return nil
+	contents := f.e.catalog.Contents()
+	return new(imprint.Writer).Write(ctx, c, f.markOf(c.ID(), &contents), contents.Indexes)
 }

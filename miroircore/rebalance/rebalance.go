@@ -84,9 +84,10 @@ type Options struct {
 	// not wanted and hold nothing.
 	Known  func() []string
 	Forget func(id string) error
-	// Keep says whether an index that lies on a node, and that the catalog does
-	// not know, is to be left alone. nil keeps none.
-	Keep func(physical string) bool
+	// Made lists the indexes that this fleet made on a node, by their physical
+	// names. One that the catalog does not know is deleted there only if it is
+	// among them. Nothing is deleted if it is nil.
+	Made func(ctx context.Context, c *node.Client) ([]string, error)
 	// Concurrency is how many shards are moved at once. Default 4.
 	Concurrency func() int
 	// Holder names this gateway among those that share the store.
@@ -165,8 +166,8 @@ func New(o Options) (*Reconciler, error) {
 	if o.Metrics == nil {
 		o.Metrics = silent{}
 	}
-	if o.Keep == nil {
-		o.Keep = func(string) bool { return false }
+	if o.Made == nil {
+		o.Made = func(context.Context, *node.Client) ([]string, error) { return nil, nil }
 	}
 	r := &Reconciler{o: o, wake: make(chan struct{}, 1), settled: make(map[string]settled), delays: make(map[string]*delay)}
 	r.now.moves = make(map[moveKey]*move)

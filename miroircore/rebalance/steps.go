@@ -140,8 +140,8 @@ func (r *Reconciler) rebuild(ctx context.Context, id string) error {
 	return failpoint.Hit("rebalance.rebuilt")
 }
 
-// clean deletes the indexes of a node that the catalog does not know, or knows
-// with another key. It fails while the node has anything left to do: what an
+// clean deletes the indexes of a node that this fleet made and that the catalog
+// does not know any more, or knows with another key. It fails while the node has anything left to do: what an
 // older disk had in its queue would come after.
 func (r *Reconciler) clean(ctx context.Context, client *node.Client) error {
 	open, err := client.Tasks(ctx, node.TaskQuery{Statuses: []meili.TaskStatus{meili.StatusEnqueued, meili.StatusProcessing}, Limit: 1})
@@ -155,9 +155,13 @@ func (r *Reconciler) clean(ctx context.Context, client *node.Client) error {
 	if err != nil {
 		return fmt.Errorf("list its indexes: %w", err)
 	}
+	made, err := r.o.Made(ctx, client)
+	if err != nil {
+		return fmt.Errorf("read what was made there: %w", err)
+	}
 	for _, on := range indexes {
 		ix, known := r.o.Catalog.ByPhysical(on.UID)
-		if r.o.Keep(on.UID) || known && (on.PrimaryKey == nil || *on.PrimaryKey == ix.PrimaryKey) {
+		if known && (on.PrimaryKey == nil || *on.PrimaryKey == ix.PrimaryKey) || !known && !slices.Contains(made, on.UID) {
 			continue
 		}
 		queued, err := client.Enqueue(ctx, http.MethodDelete, "/indexes/"+on.UID, nil)
