@@ -25,40 +25,46 @@ func topology(copies int, groups ...[]string) *cluster.Topology {
 
 const shards = 16
 
-// reconcile takes the steps that the reconciler would until nothing is left to
-// do, and gives the placement and how many copies were made.
-func reconcile(t interface{ Fatalf(string, ...any) }, p *cluster.Placement, wanted *cluster.Topology, bad map[string]bool, watch func(before, after *cluster.Placement)) (*cluster.Placement, int) {
-	moved := 0
-	for range 10_000 {
-		s := &situation{actual: p, wanted: cluster.Place(wanted, "ix", shards),
-			readable: func(id string) bool { return !bad[id] }, fillable: func(id string) bool { return !bad[id] }}
+// advance takes the step that the reconciler would, and gives how many copies it
+// made, or that there is nothing left to do.
+func advance(p *cluster.Placement, wanted *cluster.Topology, bad map[string]bool) (next *cluster.Placement, moved int, more bool) {
+	s := &situation{actual: p, wanted: cluster.Place(wanted, "ix", shards),
+		readable: func(id string) bool { return !bad[id] }, fillable: func(id string) bool { return !bad[id] }}
+	next = p.Clone()
+	if s.shape(next) {
+		return next, 0, true
+	}
+	if units := s.units(4); len(units) > 0 {
+		u := units[0]
 		next := p.Clone()
-		if s.shape(next) {
+		spare(next, u.target, u.shards)
+		for _, shard := range u.shards {
+			s.arrive(next, u.target, shard)
+		}
+		return next, len(u.shards), true
+	}
+	return p, 0, false
+}
+
+// reconcile takes steps until nothing is left to do, and gives the placement and
+// how many copies were made.
+func reconcile(t interface{ Fatalf(string, ...any) }, p *cluster.Placement, wanted *cluster.Topology, bad map[string]bool, watch func(before, after *cluster.Placement)) (*cluster.Placement, int) {
+	made := 0
+	for range 10_000 {
+		next, moved, more := advance(p, wanted, bad)
+		if more {
 			watch(p, next)
-			p = next
+			p, made = next, made+moved
 			continue
 		}
-		if units := s.units(4); len(units) > 0 {
-			u := units[0]
-			next := p.Clone()
-			spare(next, u.target, u.shards)
-			for _, shard := range u.shards {
-				s.arrive(next, u.target, shard)
-				moved++
-			}
-			watch(p, next)
-			p = next
-			continue
-		}
-		left := s.leftovers()
+		left := (&situation{actual: p, wanted: cluster.Place(wanted, "ix", shards)}).leftovers()
 		if len(left) == 0 {
-			return p, moved
+			return p, made
 		}
-		next = p.Clone()
+		p = p.Clone()
 		for id, shards := range left {
-			cleared(next, id, shards)
+			cleared(p, id, shards)
 		}
-		p = next
 	}
 	t.Fatalf("the steps do not end")
 	return nil, 0
