@@ -115,6 +115,7 @@ func (p *Plan) Run(ctx context.Context) (*Report, error) {
 		report.Indexes = append(report.Indexes, result)
 		err := a.carry(ctx, ix, result)
 		if err != nil && (node.AnswerOf(err) == nil || passing(err)) {
+			result.Said = "not finished"
 			return report, fmt.Errorf("index %s: %w", ix.UID, err)
 		}
 		if err != nil {

@@ -99,7 +99,7 @@ func (a *adoption) carry(ctx context.Context, ix *IndexPlan, out *Result) error 
 }
 
 func (r *Result) tell(s *sender) {
-	r.Sent += s.meter.event.Sent
+	r.Sent = s.written
 	r.Refused, r.Refusals = len(s.refused), nil
 	for id, refused := range s.refused {
 		r.Refusals = append(r.Refusals, Refusal{id, refused.reason})
@@ -153,7 +153,7 @@ func (a *adoption) pass(ctx context.Context, ix *IndexPlan, s *sender, compare b
 			if differing, err = a.differing(ctx, ix, p.items); err != nil {
 				return err
 			}
-			s.meter.add(len(p.items)-len(differing), 0)
+			s.meter.done(len(p.items) - len(differing))
 		}
 		return s.send(ctx, differing)
 	})
@@ -184,7 +184,7 @@ func (a *adoption) extra(ctx context.Context, ix *IndexPlan, s *sender, out *Res
 		if err != nil {
 			return err
 		}
-		m.add(len(asked), 0)
+		m.done(len(asked))
 		asked = asked[:0]
 		for _, it := range missing {
 			sum.remove(it.id, it.content)

@@ -23,8 +23,9 @@ const (
 type Event struct {
 	Index string
 	Stage Stage
-	// Done of Total documents, Sent of them written; Rate is documents a second,
-	// Left how long the rest will take, 0 where nothing can be said yet.
+	// Done of Total documents are as they should be; Sent were given to the
+	// gateway. Rate is documents a second, Left how long the rest will take, 0
+	// where nothing can be said yet.
 	Done, Total, Sent uint64
 	Rate              float64
 	Left              time.Duration
@@ -46,15 +47,24 @@ func newMeter(index string, stage Stage, total uint64, tell func(Event)) *meter 
 	return m
 }
 
-// add counts documents that are done, some of which were sent.
-func (m *meter) add(done, sent int) {
-	m.event.Done += uint64(done)
-	m.event.Sent += uint64(sent)
+// early is the part of a stage before whose end it would mislead to say how long
+// the rest takes.
+const early = 20
+
+// sent counts documents that the gateway was given.
+func (m *meter) sent(documents int) {
+	m.event.Sent += uint64(documents)
+	m.tell(m.event)
+}
+
+// done counts documents that are done.
+func (m *meter) done(documents int) {
+	m.event.Done += uint64(documents)
 	m.event.Total = max(m.event.Total, m.event.Done)
 	if spent := time.Since(m.begun).Seconds(); spent > 0 {
 		m.event.Rate = float64(m.event.Done) / spent
 	}
-	if m.event.Rate > 0 {
+	if m.event.Rate > 0 && m.event.Done > m.event.Total/early {
 		m.event.Left = time.Duration(float64(m.event.Total-m.event.Done) / m.event.Rate * float64(time.Second))
 	}
 	m.tell(m.event)

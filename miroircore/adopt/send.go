@@ -51,6 +51,7 @@ type sender struct {
 	waiting []*batch
 	bytes   int
 	passes  int
+	written uint64
 	meter   *meter
 	refused map[string]*refused
 }
@@ -74,7 +75,7 @@ func (s *sender) send(ctx context.Context, items []item) error {
 	for _, it := range items {
 		if known := s.refused[it.id]; known != nil {
 			known.content, known.seen = it.content, s.passes
-			s.meter.add(1, 0)
+			s.meter.done(1)
 			continue
 		}
 		b.items = append(b.items, it)
@@ -107,6 +108,7 @@ func (s *sender) put(ctx context.Context, b *batch) error {
 		return err
 	}
 	b.task = uid
+	s.meter.sent(len(b.items))
 	s.waiting, s.bytes = append(s.waiting, b), s.bytes+len(b.body)
 	return nil
 }
@@ -145,7 +147,7 @@ func ofDocuments(e *meili.Error) bool {
 func (s *sender) split(ctx context.Context, b *batch, why *meili.Error) error {
 	if len(b.items) == 1 {
 		s.refused[b.items[0].id] = &refused{why.Message, b.items[0].content, s.passes}
-		s.meter.add(1, 0)
+		s.meter.done(1)
 		if len(s.refused) > mostRefused {
 			return fmt.Errorf("more than %d documents are refused, the last one, %s, with: %w", mostRefused, b.items[0].id, why)
 		}
@@ -176,7 +178,7 @@ func (s *sender) one(ctx context.Context, b *batch) error {
 		return s.split(ctx, b, node.AnswerOf(err))
 	}
 	if err == nil {
-		s.meter.add(len(b.items), len(b.items))
+		s.wrote(b)
 	}
 	return err
 }
@@ -241,9 +243,15 @@ func (s *sender) outcome(ctx context.Context, b *batch, t *meili.Task) error {
 		return s.split(ctx, b, node.AnswerOf(err))
 	}
 	if err == nil {
-		s.meter.add(len(b.items), len(b.items))
+		s.wrote(b)
 	}
 	return err
+}
+
+// wrote counts a batch that the gateway has taken.
+func (s *sender) wrote(b *batch) {
+	s.written += uint64(len(b.items))
+	s.meter.done(len(b.items))
 }
 
 // drain waits until everything sent has ended.

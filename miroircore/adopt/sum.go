@@ -129,7 +129,7 @@ func (a *adoption) sum(ctx context.Context, uid string, total uint64) (Sum, erro
 	err := a.contents(ctx, uid, func() { sum, waiting, m = Sum{}, 0, newMeter(uid, Verifying, total, a.Progress) }, func(id string, content uint64) error {
 		sum.add(id, content)
 		if waiting++; waiting == 1000 {
-			m.add(waiting, 0)
+			m.done(waiting)
 			waiting = 0
 		}
 		return nil
@@ -137,6 +137,6 @@ func (a *adoption) sum(ctx context.Context, uid string, total uint64) (Sum, erro
 	if err != nil {
 		return sum, fmt.Errorf("summing up index %s on the gateway: %w", uid, err)
 	}
-	m.add(waiting, 0)
+	m.done(waiting)
 	return sum, nil
 }
