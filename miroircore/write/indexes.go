@@ -302,12 +302,17 @@ func (a *deleteIndex) commit(w *Writer, o *operation) (json.RawMessage, error) {
 
 func (a *deleteIndex) failed(*operation) json.RawMessage { return deleted(&none) }
 
-// closed frees the physical name: no node has the index any more.
+// closed frees the physical name: no node has the index any more, unless a
+// request for it that is still on its way makes it anew.
 func (a *deleteIndex) closed(w *Writer, o *operation) {
 	if o.bind.Physical == "" || o.outcome.Status != meili.StatusSucceeded {
 		return
 	}
-	if err := w.opts.Catalog.Forget(o.bind.Physical); err != nil {
+	if w.watched(o.bind.Physical) {
+		w.mutex.Lock()
+		w.haunted[o.bind.Physical] = true
+		w.mutex.Unlock()
+	} else if err := w.opts.Catalog.Forget(o.bind.Physical); err != nil {
 		w.log.Error("a dropped index could not be forgotten", "index", o.bind.Physical, "error", err)
 	}
 	w.mutex.Lock()

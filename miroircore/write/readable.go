@@ -132,14 +132,6 @@ func (w *Writer) drift(p place, drifted bool) {
 	w.forgetStanding(p)
 }
 
-// Diverged implements outbox.Events.
-func (w *Writer) Diverged(id, physical string) {
-	w.mutex.Lock()
-	w.drift(place{id, physical}, true)
-	w.mutex.Unlock()
-	w.Changed(id, physical)
-}
-
 func (w *Writer) standing(p place) *standing {
 	st := w.out[p]
 	if st == nil {

@@ -75,6 +75,9 @@ type Options struct {
 	// MaxRefusals is how often a node may refuse what another copy could do before
 	// it is left behind, to be resynchronised; 20 if zero.
 	MaxRefusals int
+	// StrayTime is how long a request to a node that was not answered is expected to
+	// turn up late; 10 min if zero.
+	StrayTime time.Duration
 	// AckTime is how long a write may wait for its quorum before it is answered
 	// 503 though it is still delivered; 30 s if zero. HoldTime is how long one
 	// that has to wait for an earlier operation waits before it is acknowledged
@@ -189,6 +192,7 @@ type Writer struct {
 	repairs  map[place]*repair // owned by watchSettings
 	keys     keyTable
 	touched  touches
+	haunted  map[string]bool // names of dropped indexes that a late request may make anew
 }
 
 // place is one index on one node.
@@ -211,7 +215,7 @@ func Open(opts Options) (*Writer, error) {
 	w := &Writer{opts: opts, log: opts.Logger, ops: make(map[uint64]*operation), active: make(map[uint64]*operation), byTask: make(map[uint32]*operation),
 		lines: make(map[string]*line), boxes: make(map[string]*outbox.Node), reserved: make(map[string]bool),
 		out: make(map[place]*standing), repairs: make(map[place]*repair), newest: make(map[string]uint64),
-		touched: touches{make(map[string]time.Time), make(map[string]time.Time)}, marks: make(map[string]outbox.Mark), stale: make(map[string]bool)}
+		touched: touches{make(map[string]time.Time), make(map[string]time.Time)}, marks: make(map[string]outbox.Mark), stale: make(map[string]bool), haunted: make(map[string]bool)}
 	w.ctx, w.cancel = context.WithCancel(context.Background())
 	var err error
 	if w.spool, err = document.NewSpool(opts.Dir, math.MaxInt64); err != nil {
@@ -235,6 +239,7 @@ func Open(opts Options) (*Writer, error) {
 	}
 	w.wg.Go(w.watchLag)
 	w.wg.Go(w.watchSettings)
+	w.wg.Go(w.watchNames)
 	return w, nil
 }
 
@@ -312,7 +317,7 @@ func (w *Writer) box(id string) *outbox.Node {
 }
 
 func (w *Writer) makeBox(id string, known []uint32) *outbox.Node {
-	opts := outbox.Options{Node: id, Events: w, Logger: w.log, Limit: w.opts.OutboxLimit, MaxRefusals: w.opts.MaxRefusals, Stale: w.stale[id], Report: w.opts.Report, Known: known,
+	opts := outbox.Options{StrayTime: w.opts.StrayTime, Node: id, Events: w, Logger: w.log, Limit: w.opts.OutboxLimit, MaxRefusals: w.opts.MaxRefusals, Stale: w.stale[id], Report: w.opts.Report, Known: known,
 		Client: func() (*node.Client, bool) { return w.opts.Nodes(id) }}
 	if m, ok := w.marks[id]; ok {
 		opts.Last = &m

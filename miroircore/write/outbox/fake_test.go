@@ -47,6 +47,8 @@ type fakeNode struct {
 	// answer, if not nil, answers a request in the node's place.
 	answer func(*http.Request) *meili.Error
 	polls  int
+	// kind is the type of all tasks, if not empty.
+	kind meili.TaskType
 }
 
 func (f *fakeNode) client() (*node.Client, bool) {
@@ -118,6 +120,9 @@ func (f *fakeNode) add(r *http.Request, body []byte) *fakeTask {
 		path: r.Method + " " + r.URL.Path, body: string(body), ready: now.Add(f.delay)}
 	if strings.HasSuffix(r.URL.Path, "/settings") {
 		t.Type = meili.TypeSettingsUpdate
+	}
+	if f.kind != "" {
+		t.Type = f.kind
 	}
 	if m := r.URL.Query().Get("customMetadata"); m != "" {
 		t.CustomMetadata = &m
@@ -224,6 +229,7 @@ type listener struct {
 	enqueued []string
 	ended    []string
 	diverged bool
+	late     []meili.TaskType
 	box      *Node
 	// verdict is given for each refusal; nil gives none.
 	verdict func(*Step) bool
@@ -254,9 +260,9 @@ func (l *listener) Ended(_, index string, s *Step, o Outcome) {
 
 func (l *listener) Changed(string, string) {}
 
-func (l *listener) Diverged(string, string) {
+func (l *listener) Diverged(_, _ string, t meili.TaskType) {
 	l.mutex.Lock()
-	l.diverged = true
+	l.diverged, l.late = true, append(l.late, t)
 	l.mutex.Unlock()
 }
 

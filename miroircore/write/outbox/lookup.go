@@ -5,29 +5,13 @@ import (
 	"errors"
 	"net/http"
 	"slices"
-	"time"
 
 	"github.com/miroir-gateway/miroir/miroircore/meili"
 	"github.com/miroir-gateway/miroir/miroircore/meili/node"
 )
 
-const (
-	// lookUpPage is how many tasks one look-up request lists.
-	lookUpPage = 1000
-	// strayTime is how long a request without an answer is expected to turn up
-	// late: a stopped server does what it was sent when it goes on.
-	strayTime  = 10 * time.Minute
-	strayPause = time.Second
-)
-
-// stray is a request that may still run though it was sent again.
-type stray struct {
-	queue         *queue
-	firstOp       uint64
-	number        int
-	base          *Mark // it is a newer task than this one, if any
-	until, nextAt time.Time
-}
+// lookUpPage is how many tasks one look-up request lists.
+const lookUpPage = 1000
 
 // check looks whether the last known task of the node is still there, until it
 // knows.
@@ -148,8 +132,10 @@ func (q *queue) match(task *meili.Task) []*item {
 			continue
 		}
 		// Without metadata the type has to do: nobody else writes to the index,
-		// and the queue's items are sent in order.
-		if !ok && len(group) == 0 && it.step.Type == task.Type {
+		// and the queue's items are sent in order. One that was never sent is
+		// none of the node's tasks: it may be a duplicate of the one before.
+		sent := it.attempt > 0 || it.step.Unsure
+		if !ok && len(group) == 0 && sent && it.step.Type == task.Type {
 			return []*item{it}
 		}
 		break
@@ -186,71 +172,4 @@ func (n *Node) tasksAfter(base *Mark, index string) ([]meili.Task, error) {
 		}
 		from = *page.Next
 	}
-}
-
-// noteStray remembers a request without an answer, so that it is seen if it
-// runs after all.
-func (n *Node) noteStray(q *queue, group []*item, base *Mark) {
-	if !group[0].step.Metadata {
-		return
-	}
-	s := stray{queue: q, base: base, firstOp: group[0].step.Op, number: group[0].step.Number,
-		until: time.Now().Add(strayTime), nextAt: time.Now().Add(strayPause)}
-	n.strays = append(n.strays, s)
-	n.watch()
-}
-
-// findStrays looks for requests that ran a second time. One that ran behind a
-// later operation makes the node's copy of the index void.
-func (n *Node) findStrays() {
-	n.mutex.Lock()
-	now := time.Now()
-	n.strays = slices.DeleteFunc(n.strays, func(s stray) bool { return now.After(s.until) })
-	i := slices.IndexFunc(n.strays, func(s stray) bool { return !now.Before(s.nextAt) && !s.queue.unsure })
-	if i < 0 {
-		n.mutex.Unlock()
-		return
-	}
-	n.strays[i].nextAt = now.Add(strayPause)
-	s := n.strays[i]
-	n.mutex.Unlock()
-	tasks, err := n.tasksAfter(s.base, s.queue.index)
-	if err != nil {
-		return
-	}
-	found, outOfOrder := s.judge(tasks)
-	if !found {
-		return
-	}
-	n.mutex.Lock()
-	n.strays = slices.DeleteFunc(n.strays, func(o stray) bool {
-		return o.queue == s.queue && o.firstOp == s.firstOp && o.number == s.number
-	})
-	n.mutex.Unlock()
-	if outOfOrder {
-		n.opts.Logger.Error("a repeated request ran behind a later one: the index has to be resynchronised on the node",
-			"node", n.opts.Node, "index", s.queue.index, "op", s.firstOp)
-		n.opts.Events.Diverged(n.opts.Node, s.queue.index)
-	}
-}
-
-// judge says whether both the request and its repetition ran, and whether a
-// later operation ran between them.
-func (s stray) judge(tasks []meili.Task) (found, outOfOrder bool) {
-	runs, later := 0, false
-	for i := range tasks {
-		named, ok := parseMetadata(tasks[i].CustomMetadata)
-		switch {
-		case !ok:
-			later = later || runs > 0
-		case named.firstOp == s.firstOp && named.firstNumber == s.number:
-			runs++
-			if runs > 1 {
-				return true, later
-			}
-		case named.firstOp > s.firstOp:
-			later = later || runs > 0
-		}
-	}
-	return false, false
 }

@@ -37,6 +37,9 @@ type Options struct {
 	// MaxRefusals is how often the node may refuse what another copy could do
 	// before it is left behind; 20 if zero.
 	MaxRefusals int
+	// StrayTime is how long a request without an answer is expected to turn up
+	// late; 10 min if zero: a stopped server does what it was sent when it goes on.
+	StrayTime time.Duration
 	// Report is told of each answered or failed request; it may be nil.
 	Report func(node string, err error)
 }
@@ -67,7 +70,7 @@ type Node struct {
 	watching,
 	closed bool
 	poke      chan struct{} // wakes the watcher
-	strays    []stray
+	strays    []*stray
 	wanderers []*wanderer
 	flying    map[string]int // requests under way whose queue was dropped, by index
 }
@@ -83,6 +86,9 @@ func New(opts Options) *Node {
 	}
 	if opts.MaxRefusals == 0 {
 		opts.MaxRefusals = 20
+	}
+	if opts.StrayTime == 0 {
+		opts.StrayTime = 10 * time.Minute
 	}
 	if opts.MaxSteps == 0 {
 		opts.MaxSteps = 500_000

@@ -317,6 +317,7 @@ func (q *queue) adopt(group []*item, mark Mark) {
 		n.suspectLocked() // it counts anew: an older disk, or an empty one
 	}
 	n.seen(mark)
+	n.ours(q.index, mark.UID)
 	if d := n.pending[mark.UID]; d != nil { // taken up one by one after a restart
 		d.items = append(d.items, group...)
 	} else {

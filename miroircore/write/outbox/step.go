@@ -93,9 +93,9 @@ type Events interface {
 	// Ended tells that the step ended. After a refusal the outbox waits for
 	// Settle.
 	Ended(node, index string, s *Step, o Outcome)
-	// Diverged tells that a duplicate ran out of order: what the node has of the
-	// index has to be made anew.
-	Diverged(node, index string)
+	// Diverged tells that a duplicate of a request ran out of order: what requests
+	// of that type change may not be on the node what it should be.
+	Diverged(node, index string, t meili.TaskType)
 	// Changed tells that InOrder may answer otherwise than before.
 	Changed(node, index string)
 }

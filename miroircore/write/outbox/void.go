@@ -20,6 +20,10 @@ const backlog = 5000
 type wanderer struct {
 	index    string
 	metadata string // of a request beside the outbox; empty for operations
+	// kind is set for requests that no metadata names; own are tasks of that type
+	// that are none of them.
+	kind     meili.TaskType
+	own      map[uint32]bool
 	from, to uint64 // the operations, both included
 	base     *Mark  // it is a newer task than this one, if any
 	looked   bool   // the node was asked, and it was not there
@@ -29,6 +33,9 @@ type wanderer struct {
 
 // is says whether a task of the node is the request.
 func (v *wanderer) is(task *meili.Task) bool {
+	if v.kind != "" {
+		return isBare(task, v.kind) && !v.own[task.UID]
+	}
 	if v.metadata != "" {
 		return task.CustomMetadata != nil && *task.CustomMetadata == v.metadata
 	}
@@ -60,10 +67,10 @@ func (n *Node) Void(index string) {
 	}
 	for _, s := range n.strays {
 		if s.queue == q {
-			n.wander(&wanderer{index: index, from: s.firstOp, to: s.firstOp, base: s.base})
+			n.wander(&wanderer{index: index, from: s.firstOp, to: s.firstOp, base: s.base, kind: s.kind, own: s.own})
 		}
 	}
-	n.strays = slices.DeleteFunc(n.strays, func(s stray) bool { return s.queue == q })
+	n.strays = slices.DeleteFunc(n.strays, func(s *stray) bool { return s.queue == q })
 	for _, d := range n.pending {
 		if d.queue == q {
 			d.items = nil
@@ -91,7 +98,7 @@ func (n *Node) Stray(index, metadata string) {
 // wander begins to watch for a request. It is called with the mutex held.
 func (n *Node) wander(v *wanderer) {
 	now := time.Now()
-	v.until, v.nextAt = now.Add(strayTime), now
+	v.until, v.nextAt = now.Add(n.opts.StrayTime), now
 	n.wanderers = append(n.wanderers, v)
 	n.watch()
 }
@@ -106,7 +113,11 @@ func (q *queue) landed(group []*item, base *Mark, mark Mark, answer *meili.Error
 	case err == nil && answer == nil:
 		n.follow(q, mark)
 	case errors.As(err, &failure) && failure.Kind != node.KindStatus && !failure.Unsent():
-		n.wander(&wanderer{index: q.index, from: group[0].step.Op, to: group[len(group)-1].step.Op, base: base})
+		v := &wanderer{index: q.index, from: group[0].step.Op, to: group[len(group)-1].step.Op, base: base}
+		if step := group[0].step; bare(step.Type) && !step.Metadata {
+			v.kind, v.own = step.Type, make(map[uint32]bool)
+		}
+		n.wander(v)
 		n.suspectLocked()
 	}
 }
@@ -115,6 +126,7 @@ func (q *queue) landed(group []*item, base *Mark, mark Mark, answer *meili.Error
 // the mutex held.
 func (n *Node) follow(q *queue, mark Mark) {
 	n.seen(mark)
+	n.ours(q.index, mark.UID)
 	if n.pending[mark.UID] == nil {
 		n.pending[mark.UID] = &delivery{queue: q, mark: mark}
 	}
@@ -188,7 +200,11 @@ func (n *Node) findWanderers() {
 	n.mutex.Unlock()
 	if late {
 		n.opts.Logger.Error("a request that was given up ran late: the index has to be resynchronised on the node", "node", n.opts.Node, "index", v.index)
-		n.opts.Events.Diverged(n.opts.Node, v.index)
+		t := meili.TypeDocumentAdditionOrUpdate
+		if v.kind != "" {
+			t = v.kind
+		}
+		n.opts.Events.Diverged(n.opts.Node, v.index, t)
 	}
 	n.opts.Events.Changed(n.opts.Node, v.index)
 }
