@@ -58,6 +58,8 @@ func TestOperatorsChangeTheNodes(t *testing.T) {
 		{[]string{"node", "drain", "g1n3", "--json"}, `"changed":true`, true},
 		{[]string{"task", "show", "0"}, "documentAdditionOrUpdate", true},
 		{[]string{"task", "show", "99999"}, "not found", false},
+		{[]string{"index", "repair", "books"}, "nothing to do: no node is known to have other settings for index books", true},
+		{[]string{"index", "repair", "none"}, "not found", false},
 		{[]string{"status"}, "GROUP", true},
 	} {
 		said, err := command(t, f, step.args...)

@@ -366,8 +366,11 @@ func (e *Engine) Close() error {
 	return errors.Join(err, e.tasks.Close(), e.store.Close())
 }
 
-// Collectors are the engine's figures for Prometheus.
-func (e *Engine) Collectors() []prometheus.Collector { return e.metrics.Collectors() }
+// Collectors are the engine's figures for Prometheus, as they are now.
+func (e *Engine) Collectors() []prometheus.Collector {
+	e.measure()
+	return e.metrics.Collectors()
+}
 
 // Report is the state of the fleet, as /_miroir/topology shows it.
 func (e *Engine) Report() api.Report { return e.fleet.Report() }

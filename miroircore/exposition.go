@@ -20,7 +20,26 @@ type exposition struct {
 
 // WriteMiroir writes the gateway's own figures.
 func (x *exposition) WriteMiroir(w http.ResponseWriter, r *http.Request) {
+	x.engine.measure()
 	x.engine.metrics.WriteMiroir(w, r)
+}
+
+// measure sets the figures that show how things stand when somebody looks.
+func (e *Engine) measure() {
+	for id := range *e.fleet.known.Load() {
+		e.metrics.Outbox(id, e.writer.NodeState(id).Waiting)
+	}
+	e.metrics.Frozen(len(e.writer.Frozen()))
+	documents, settings := 0, 0
+	for _, d := range e.writer.Drifts() {
+		if d.Documents {
+			documents++
+		}
+		if d.Settings {
+			settings++
+		}
+	}
+	e.metrics.Differing(documents, settings)
 }
 
 // WriteMeilisearch writes what the fleet is under the names that dashboards for

@@ -152,3 +152,24 @@ func (o *operator) Adopt(ctx context.Context, id string) *meili.Error {
 	o.e.fleet.admitted.Store(id, true)
 	return nil
 }
+
+// MendSettings brings the settings of an index at once to the nodes that show
+// others.
+func (o *operator) MendSettings(ctx context.Context, uid string, force bool) (*api.Granted, *meili.Error) {
+	m, failed := o.e.writer.Mend(ctx, uid, force)
+	if failed != nil {
+		return nil, failed
+	}
+	mended, left := strings.Join(m.Mended, ", "), strings.Join(m.Left, ", ")
+	switch {
+	case left != "" && !force:
+		return nil, refused(&wanted.RefusalError{Reason: fmt.Sprintf("node %s does not take the settings of index %s: %v", left, uid, m.Reason),
+			Needed: "Put that right and ask again; `--force` lets writes go on all the same, while the node is not read until it takes them"})
+	case left != "":
+		o.e.o.Logger.Warn("an operator lets writes go on though nodes do not take the settings of an index", "index", uid, "nodes", m.Left)
+		return &api.Granted{Changed: true, Message: fmt.Sprintf("writes to index %s go on; it is not read on node %s until that takes its settings", uid, left)}, nil
+	case mended != "":
+		return &api.Granted{Changed: true, Message: fmt.Sprintf("node %s has the settings of index %s now", mended, uid)}, nil
+	}
+	return &api.Granted{Message: fmt.Sprintf("no node is known to have other settings for index %s", uid)}, nil
+}

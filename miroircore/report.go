@@ -143,7 +143,11 @@ func (f *fleet) differing(r *api.Report) {
 		tell(fmt.Sprintf("index %s on node %s has other %s than it should", d.Physical, d.Node, what))
 	}
 	for _, physical := range f.e.writer.Frozen() {
-		tell(fmt.Sprintf("index %s takes no writes: a node does not take its settings", physical))
+		uid := physical
+		if ix, ok := f.e.catalog.ByPhysical(physical); ok {
+			uid = ix.UID
+		}
+		tell(fmt.Sprintf("index %s takes no writes: a node does not take its settings. `caddy miroir index repair %s` tries again at once, `--force` lets writes go on without that node", uid, uid))
 	}
 }
 

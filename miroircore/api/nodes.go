@@ -20,6 +20,9 @@ type Operator interface {
 	Adopt(ctx context.Context, id string) *meili.Error
 	// Accept has what a node holds count as right, where nothing better is left.
 	Accept(ctx context.Context, id string) (*Granted, *meili.Error)
+	// MendSettings brings the settings of an index to the nodes that show others;
+	// with force, writes to it go on even where a node does not take them.
+	MendSettings(ctx context.Context, uid string, force bool) (*Granted, *meili.Error)
 	// Backup writes a consistent copy of the gateway's state to what w gives,
 	// which is asked for only when nothing can be refused any more.
 	Backup(w func() io.Writer) *meili.Error
@@ -46,6 +49,7 @@ func (s *Server) nodeRoutes() []route {
 		{method: post, pattern: "/_miroir/nodes/{id}/undrain", action: "*", handle: s.wish(named(wanted.Undrain))},
 		{method: post, pattern: "/_miroir/nodes/{id}/accept", action: "*", handle: s.acceptNode},
 		{method: post, pattern: "/_miroir/nodes/{id}/adopt", action: "*", handle: s.adoptNode},
+		{method: post, pattern: "/_miroir/indexes/{uid}/repair", action: "*", handle: s.mendSettings},
 		{method: post, pattern: "/_miroir/groups", action: "*", handle: s.wish(func(*call) wanted.Wish { return wanted.Wish{Action: wanted.AddGroup} })},
 		{method: remove, pattern: "/_miroir/groups/{id}", action: "*", handle: s.wish(named(wanted.RemoveGroup))},
 		{method: get, pattern: "/_miroir/backup", action: "*", handle: s.backup},
@@ -68,20 +72,26 @@ type wishBody struct {
 	Force  bool           `json:"force"`
 }
 
+// optional reads a request body that may be left out.
+func (c *call) optional(into any) *meili.Error {
+	raw, err := c.readBody()
+	if err != nil || len(bytes.TrimSpace(raw)) == 0 {
+		return err
+	}
+	decoder := json.NewDecoder(bytes.NewReader(raw))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(into); err != nil {
+		return meili.NewError("bad_request", "The request body cannot be read: %v", err)
+	}
+	return nil
+}
+
 func (s *Server) wish(of func(*call) wanted.Wish) func(*call) *meili.Error {
 	return func(c *call) *meili.Error {
 		w := of(c)
-		raw, err := c.readBody()
-		if err != nil {
-			return err
-		}
 		var body wishBody
-		if len(bytes.TrimSpace(raw)) > 0 {
-			decoder := json.NewDecoder(bytes.NewReader(raw))
-			decoder.DisallowUnknownFields()
-			if err := decoder.Decode(&body); err != nil {
-				return meili.NewError("bad_request", "The request body cannot be read: %v", err)
-			}
+		if err := c.optional(&body); err != nil {
+			return err
 		}
 		if w.ID == "" {
 			w.ID = body.ID
@@ -94,6 +104,20 @@ func (s *Server) wish(of func(*call) wanted.Wish) func(*call) *meili.Error {
 		}
 		return c.json(http.StatusOK, granted)
 	}
+}
+
+func (s *Server) mendSettings(c *call) *meili.Error {
+	var body struct {
+		Force bool `json:"force"`
+	}
+	if err := c.optional(&body); err != nil {
+		return err
+	}
+	granted, err := s.Operator.MendSettings(c.ctx, c.uid, body.Force || c.r.URL.Query().Get("force") == "true")
+	if err != nil {
+		return err
+	}
+	return c.json(http.StatusOK, granted)
 }
 
 func (s *Server) acceptNode(c *call) *meili.Error {

@@ -33,6 +33,9 @@ type Set struct {
 	tasks        *prometheus.CounterVec
 	synced       prometheus.Histogram
 
+	frozen    prometheus.Gauge
+	differing *prometheus.GaugeVec
+
 	balance
 }
 
@@ -63,6 +66,9 @@ func New() *Set {
 		nodeErrors:    counter("node_errors_total", "Requests to a node that failed, by kind of failure.", "node", "kind"),
 		outbox:        gauge("outbox_operations", "Operations that a node has not yet taken.", "node"),
 
+		frozen:    prometheus.NewGauge(prometheus.GaugeOpts{Name: "miroir_frozen_indexes", Help: "Indexes whose writes are stopped, because a node does not take their settings."}),
+		differing: gauge("differing_copies", "Indexes on nodes that are not read, because their documents or settings are not what they should be.", "what"),
+
 		acknowledged: histogram("write_acknowledge_seconds", "Time from a write's arrival to its acknowledgement, by kind of task.", buckets, "kind"),
 		tasks:        counter("tasks_total", "Tasks that ended, by kind and status.", "kind", "status"),
 		synced: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "miroir_journal_sync_appends",
@@ -73,7 +79,7 @@ func New() *Set {
 // Collectors are to be registered in every registry that is scraped.
 func (s *Set) Collectors() []prometheus.Collector {
 	return append(s.balance.collectors(), s.requests, s.durations, s.inFlight, s.fanOut, s.partial, s.extra,
-		s.nodeUp, s.nodeDurations, s.nodeErrors, s.outbox, s.acknowledged, s.tasks, s.synced)
+		s.nodeUp, s.nodeDurations, s.nodeErrors, s.outbox, s.frozen, s.differing, s.acknowledged, s.tasks, s.synced)
 }
 
 // Request counts a request from its arrival; the function it gives is called
@@ -127,6 +133,16 @@ func (s *Set) NodeFailed(node, kind string) { s.nodeErrors.WithLabelValues(node,
 // Outbox sets how many operations a node has not yet taken.
 func (s *Set) Outbox(node string, operations int) {
 	s.outbox.WithLabelValues(node).Set(float64(operations))
+}
+
+// Frozen sets how many indexes take no writes.
+func (s *Set) Frozen(indexes int) { s.frozen.Set(float64(indexes)) }
+
+// Differing sets how many indexes on nodes have other documents, or other
+// settings, than they should.
+func (s *Set) Differing(documents, settings int) {
+	s.differing.WithLabelValues("documents").Set(float64(documents))
+	s.differing.WithLabelValues("settings").Set(float64(settings))
 }
 
 // Acknowledged counts an accepted write.

@@ -3,7 +3,6 @@ package write
 import (
 	"context"
 	"errors"
-	"slices"
 	"time"
 
 	"github.com/miroir-gateway/miroir/miroircore/index"
@@ -20,6 +19,8 @@ const (
 type repair struct {
 	failures int
 	next     time.Time
+	// tolerated says that an operator has let writes go on all the same.
+	tolerated bool
 }
 
 // wantedDigest is what the settings that an operation brings have to read back
@@ -143,21 +144,16 @@ func (w *Writer) lookForDrift() {
 // the writes of the index stop: copies that index in different ways are not
 // copies.
 func (w *Writer) repairSettings() {
-	now := w.opts.Now()
-	drifted := make(map[place]bool)
 	for _, d := range w.Drifts() {
 		p := place{d.Node, d.Physical}
 		ix, ok := w.opts.Catalog.ByPhysical(d.Physical)
 		if !d.Settings || !ok {
 			continue
 		}
-		drifted[p] = true
-		r := w.repairs[p]
-		if r == nil {
-			r = &repair{}
-			w.repairs[p] = r
-		}
-		if now.Before(r.next) || !w.usable(d.Node) {
+		w.mutex.Lock()
+		next := w.repairing(p).next
+		w.mutex.Unlock()
+		if w.opts.Now().Before(next) || !w.usable(d.Node) {
 			continue
 		}
 		ctx, cancel := context.WithTimeout(w.ctx, repairTime)
@@ -165,44 +161,18 @@ func (w *Writer) repairSettings() {
 		cancel()
 		if err == nil {
 			w.log.Info("the settings of an index were repaired on a node", "node", d.Node, "index", d.Physical)
-			delete(drifted, p)
 			continue
 		}
+		w.log.Error("the settings of an index cannot be repaired on a node", "node", d.Node, "index", d.Physical, "error", err)
+		w.mutex.Lock()
+		r := w.repairing(p)
 		if errors.Is(err, errOtherwise) {
 			r.failures++
 		}
 		r.next = w.opts.Now().Add(min(w.tuning().RepairPause<<min(r.failures, 10), maxRepairPause))
-		w.log.Error("the settings of an index cannot be repaired on a node", "node", d.Node, "index", d.Physical, "error", err)
+		w.mutex.Unlock()
 	}
-	frozen := make(map[string]bool)
-	for p, r := range w.repairs {
-		if !drifted[p] {
-			delete(w.repairs, p)
-		} else if r.failures >= w.tuning().RepairAttempts {
-			frozen[p.physical] = true
-		}
-	}
-	w.mutex.Lock()
-	for physical := range frozen {
-		if !w.frozen[physical] {
-			w.log.Error("writes to an index are stopped: a node does not take its settings", "index", physical)
-		}
-	}
-	w.frozen = frozen
-	w.mutex.Unlock()
-}
-
-// Frozen lists the indexes, by the name that nodes know, whose writes are stopped
-// because a node does not take their settings.
-func (w *Writer) Frozen() []string {
-	w.mutex.Lock()
-	defer w.mutex.Unlock()
-	list := []string{}
-	for physical := range w.frozen {
-		list = append(list, physical)
-	}
-	slices.Sort(list)
-	return list
+	w.freeze()
 }
 
 // refuseFrozen refuses what would be indexed under other settings on some node.
@@ -222,5 +192,5 @@ func (w *Writer) refuseFrozen(o *operation) *meili.Error {
 	if !w.frozen[ix.Physical] {
 		return nil
 	}
-	return meili.NewError("miroir_settings_diverged", "Writes to index `%s` are stopped: a node does not take its settings. See /_miroir/topology.", ix.UID)
+	return meili.NewError("miroir_settings_diverged", "Writes to index `%s` are stopped: a node does not take its settings. See /_miroir/topology; `caddy miroir index repair` ends it.", ix.UID)
 }

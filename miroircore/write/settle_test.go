@@ -110,8 +110,33 @@ func TestRule27WritesStopWhereANodeDoesNotTakeItsSettings(t *testing.T) {
 		t.Errorf("refused with %v", err)
 	}
 	f.ok(f.add("b", `[{"id":1}]`)) // others are not concerned
+	m, err := f.w.Mend(t.Context(), "a", false)
+	if err != nil || !slices.Equal(m.Left, []string{"g0-n1"}) || m.Reason == nil || len(f.w.Frozen()) != 1 {
+		t.Errorf("mended %+v, %v", m, err)
+	}
+	if _, err := f.w.Mend(t.Context(), "none", false); err == nil || err.Code != "index_not_found" {
+		t.Errorf("an index that is not there: %v", err)
+	}
+	// An operator lets writes go on; repairs that fail do not stop them again.
+	if m, err = f.w.Mend(t.Context(), "a", true); err != nil || len(m.Left) != 1 || len(f.w.Frozen()) != 0 {
+		t.Errorf("mended %+v, %v", m, err)
+	}
+	f.ok(f.add("a", `[{"id":2}]`))
+	f.w.repairSettings()
+	f.ok(f.add("a", `[{"id":2}]`))
+	if f.w.Readable("g0-n1", "a") {
+		t.Error("a node that does not take its settings is read")
+	}
 	l.lies.Store(false)
-	f.eventually("writes go on", func() bool { return len(f.w.Frozen()) == 0 })
+	if _, err := f.w.Mend(t.Context(), "a", false); err != nil {
+		t.Error(err)
+	}
+	f.eventually("nothing differs", func() bool { return len(f.w.Drifts()) == 0 })
+	l.lies.Store(true)
+	f.w.SettingsDrifted("g0-n1", "a", true)
+	f.eventually("writes are stopped again", func() bool { return len(f.w.Frozen()) == 1 })
+	l.lies.Store(false)
+	f.eventually("writes go on by themselves", func() bool { return len(f.w.Frozen()) == 0 })
 	f.ok(f.add("a", `[{"id":3}]`))
 	f.eventually("it is read again", func() bool { return f.w.Readable("g0-n1", "a") })
 }

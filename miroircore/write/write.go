@@ -187,9 +187,9 @@ type Writer struct {
 	newest   map[string]uint64 // the last change of settings of each physical index
 	marks    map[string]outbox.Mark
 	stale    map[string]bool
-	unkept   bool              // the store does not know which places have drifted
-	frozen   map[string]bool   // physical indexes that take no writes
-	repairs  map[place]*repair // owned by watchSettings
+	unkept   bool            // the store does not know which places have drifted
+	frozen   map[string]bool // physical indexes that take no writes
+	repairs  map[place]*repair
 	keys     keyTable
 	touched  touches
 	haunted  map[string]bool // names of dropped indexes that a late request may make anew
