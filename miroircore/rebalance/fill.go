@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -55,22 +56,85 @@ func (r *Reconciler) fill(ctx context.Context, physical string, u unit, wanted *
 	if err != nil {
 		return err
 	}
-	if err := r.o.Nodes.Prepare(ctx, u.target, ix.UID); err != nil {
-		return fmt.Errorf("prepare index %s on node %s: %w", ix.UID, u.target, err)
-	}
-	if err := failpoint.Hit("rebalance.prepared"); err != nil {
-		return err
-	}
-	since, err := r.catchUp(ctx, physical, u)
-	if err != nil {
-		return err
-	}
-	if err := r.take(ctx, physical, u, since, wanted); err != nil {
+	if err := r.bring(ctx, ix, u, wanted); err != nil {
+		r.forgetPrepared(u.target)
 		return err
 	}
 	r.o.Metrics.Moved(u.target, len(u.shards))
 	r.o.Logger.Info("a node has been filled with shards", "index", ix.UID, "node", u.target, "from", u.source, "shards", u.shards)
 	return failpoint.Hit("rebalance.switched")
+}
+
+// bring prepares the index on the target, copies, and makes it a replica. Where
+// the settings change meanwhile the target is prepared anew, and nothing is
+// copied twice.
+func (r *Reconciler) bring(ctx context.Context, ix *index.Index, u unit, wanted *cluster.Topology) error {
+	if err := r.prepare(ctx, ix, u.target); err != nil {
+		return err
+	}
+	since, err := r.catchUp(ctx, ix.Physical, u)
+	if err != nil {
+		return err
+	}
+	for {
+		err := r.take(ctx, ix.Physical, u, since, wanted)
+		if !errors.Is(err, errUnprepared) {
+			return err
+		}
+		now, ok := r.o.Catalog.ByPhysical(ix.Physical)
+		if !ok {
+			return errGone
+		}
+		if err := r.prepare(ctx, now, u.target); err != nil {
+			return err
+		}
+	}
+}
+
+// errUnprepared says that the settings changed since the target was prepared.
+var errUnprepared = errors.New("the settings changed meanwhile")
+
+// preparation is an index on a node.
+type preparation struct{ physical, node string }
+
+// prepared is what an index was when it was brought to a node.
+type prepared struct {
+	settings uint64
+	key      string
+}
+
+// prepare brings an index with its settings onto a node, unless that was done
+// since they changed last.
+func (r *Reconciler) prepare(ctx context.Context, ix *index.Index, id string) error {
+	if r.isPrepared(ix, id) {
+		return nil
+	}
+	if err := r.o.Nodes.Prepare(ctx, id, ix.UID); err != nil {
+		return fmt.Errorf("prepare index %s on node %s: %w", ix.UID, id, err)
+	}
+	r.mu.Lock()
+	r.prepared[preparation{ix.Physical, id}] = prepared{ix.SettingsVersion, ix.PrimaryKey}
+	r.mu.Unlock()
+	return failpoint.Hit("rebalance.prepared")
+}
+
+func (r *Reconciler) isPrepared(ix *index.Index, id string) bool {
+	for _, d := range r.o.Standing.Drifts() {
+		if d.Node == id && d.Physical == ix.Physical && d.Settings {
+			return false
+		}
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.prepared[preparation{ix.Physical, id}] == prepared{ix.SettingsVersion, ix.PrimaryKey}
+}
+
+// forgetPrepared has a node prepared anew: something went wrong there, or its
+// disk may be another.
+func (r *Reconciler) forgetPrepared(id string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	maps.DeleteFunc(r.prepared, func(p preparation, _ prepared) bool { return p.node == id })
 }
 
 // mark notes that the node may hold documents of the shards, and waits for the
@@ -116,7 +180,7 @@ func (r *Reconciler) catchUp(ctx context.Context, physical string, u unit) (sinc
 			return 0, errors.New("rebalancing was paused or taken over")
 		}
 		late := r.o.Now().After(until)
-		if p.Copied+p.Deleted <= few && (late || r.idleFor(ctx, physical, u, until)) {
+		if p.Copied+p.Deleted <= few && (late || r.idleFor(ctx, physical, until, u.source, u.target)) {
 			return since, nil
 		}
 		if late {
@@ -125,11 +189,11 @@ func (r *Reconciler) catchUp(ctx context.Context, physical string, u unit) (sinc
 	}
 }
 
-// idleFor waits until both nodes have little to do, and says whether they did
-// before any other document may have been written.
-func (r *Reconciler) idleFor(ctx context.Context, physical string, u unit, until time.Time) bool {
+// idleFor waits until nodes have little to do, and says whether they did before
+// any other document may have been written.
+func (r *Reconciler) idleFor(ctx context.Context, physical string, until time.Time, ids ...string) bool {
 	busy := func() bool {
-		return r.o.Line.Queued(u.source, physical) > short || r.o.Line.Queued(u.target, physical) > short
+		return slices.ContainsFunc(ids, func(id string) bool { return r.o.Line.Queued(id, physical) > short })
 	}
 	if !busy() {
 		return true
@@ -150,19 +214,12 @@ func (r *Reconciler) take(ctx context.Context, physical string, u unit, since ui
 	if !ok {
 		return errGone
 	}
-	ctx, cancel := context.WithTimeout(ctx, hold)
-	defer cancel()
-	err := r.o.Line.Exclusive(ctx, ix.UID, func(ctx context.Context, ix *index.Index) error {
-		if ix.Physical != physical {
-			return errors.New("the index got another name meanwhile")
-		}
+	err := r.exclusive(ctx, ix.UID, physical, func(ctx context.Context, ix *index.Index) error {
 		if err := failpoint.Hit("rebalance.held"); err != nil {
 			return err
 		}
-		for r.o.Line.Queued(u.source, physical) > 0 || r.o.Line.Queued(u.target, physical) > 0 {
-			if !pause(ctx, look) {
-				return fmt.Errorf("wait for nodes %s and %s to do what waits for them: %w", u.source, u.target, ctx.Err())
-			}
+		if err := r.drained(ctx, physical, u.source, u.target); err != nil {
+			return err
 		}
 		if !r.o.Readable(u.source, physical) || !r.sound(u.target, physical) {
 			return fmt.Errorf("node %s or node %s went out of order", u.source, u.target)
@@ -174,6 +231,9 @@ func (r *Reconciler) take(ctx context.Context, physical string, u unit, since ui
 		}
 		if err := failpoint.Hit("rebalance.switch"); err != nil {
 			return err
+		}
+		if !r.isPrepared(ix, u.target) {
+			return errUnprepared
 		}
 		if !r.o.Readable(u.source, physical) || !r.sound(u.target, physical) {
 			return fmt.Errorf("node %s or node %s went out of order", u.source, u.target)
@@ -189,6 +249,28 @@ func (r *Reconciler) take(ctx context.Context, physical string, u unit, since ui
 	})
 	if err != nil {
 		return fmt.Errorf("take over shards %v of index %s on node %s: %w", u.shards, ix.UID, u.target, err)
+	}
+	return nil
+}
+
+// exclusive holds an index's writes up for a step, at most for a while.
+func (r *Reconciler) exclusive(ctx context.Context, uid, physical string, fn func(ctx context.Context, ix *index.Index) error) error {
+	ctx, cancel := context.WithTimeout(ctx, hold)
+	defer cancel()
+	return r.o.Line.Exclusive(ctx, uid, func(ctx context.Context, ix *index.Index) error {
+		if ix.Physical != physical {
+			return errors.New("the index got another name meanwhile")
+		}
+		return fn(ctx, ix)
+	})
+}
+
+// drained waits until nodes have done all that waits for them.
+func (r *Reconciler) drained(ctx context.Context, physical string, ids ...string) error {
+	for slices.ContainsFunc(ids, func(id string) bool { return r.o.Line.Queued(id, physical) > 0 }) {
+		if !pause(ctx, look) {
+			return fmt.Errorf("wait for nodes %v to do what waits for them: %w", ids, ctx.Err())
+		}
 	}
 	return nil
 }

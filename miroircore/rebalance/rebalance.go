@@ -133,9 +133,11 @@ type Reconciler struct {
 	paused  bool
 	holding bool // the lease
 	settled map[string]settled
-	delays  map[string]*delay
-	now     report
-	stop    context.CancelFunc // of the step under way
+	// prepared is which settings were brought to which nodes.
+	prepared map[preparation]prepared
+	delays   map[string]*delay
+	now      report
+	stop     context.CancelFunc // of the step under way
 }
 
 // settled remembers that an index needed nothing, so that an idle pass costs
@@ -169,7 +171,7 @@ func New(o Options) (*Reconciler, error) {
 	if o.Made == nil {
 		o.Made = func(context.Context, *node.Client) ([]string, error) { return nil, nil }
 	}
-	r := &Reconciler{o: o, wake: make(chan struct{}, 1), settled: make(map[string]settled), delays: make(map[string]*delay)}
+	r := &Reconciler{o: o, wake: make(chan struct{}, 1), settled: make(map[string]settled), prepared: make(map[preparation]prepared), delays: make(map[string]*delay)}
 	r.now.moves = make(map[moveKey]*move)
 	paused, err := readPaused(o.Store)
 	r.paused = paused

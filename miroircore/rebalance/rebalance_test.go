@@ -14,6 +14,7 @@ import (
 	"github.com/miroir-gateway/miroir/miroircore/cluster"
 	"github.com/miroir-gateway/miroir/miroircore/index"
 	"github.com/miroir-gateway/miroir/miroircore/meili/node"
+	"github.com/miroir-gateway/miroir/miroircore/meili/settings"
 	"github.com/miroir-gateway/miroir/miroircore/state/memory"
 	"github.com/miroir-gateway/miroir/miroircore/write"
 	"github.com/miroir-gateway/miroir/miroircore/write/failpoint"
@@ -34,17 +35,29 @@ type fakeFleet struct {
 	quiesced  int
 	fills     int
 	purges    int
+	prepares  map[string]uint64 // the version of the settings that each node has
+	queued    map[string]int
 }
 
 func (f *fakeFleet) Exclusive(ctx context.Context, uid string, fn func(context.Context, *index.Index) error) error {
 	ix, _ := f.catalog.Get(uid)
 	return fn(ctx, ix)
 }
-func (f *fakeFleet) Queued(string, string) int                     { return 0 }
-func (f *fakeFleet) Void(id, _ string)                             { delete(f.drifted, id) }
-func (f *fakeFleet) Prepare(context.Context, string, string) error { return nil }
-func (f *fakeFleet) Rebuilt(string)                                {}
-func (f *fakeFleet) NodeState(string) outbox.State                 { return outbox.State{} }
+func (f *fakeFleet) Queued(id, _ string) int {
+	if f.queued[id] == 0 {
+		return 0
+	}
+	f.queued[id]--
+	return f.queued[id] + 1
+}
+func (f *fakeFleet) Void(id, _ string) { delete(f.drifted, id) }
+func (f *fakeFleet) Prepare(_ context.Context, id, uid string) error {
+	ix, _ := f.catalog.Get(uid)
+	f.prepares[id] = ix.SettingsVersion
+	return nil
+}
+func (f *fakeFleet) Rebuilt(string)                {}
+func (f *fakeFleet) NodeState(string) outbox.State { return outbox.State{} }
 
 func (f *fakeFleet) Drifts() (list []write.Drift) {
 	for id := range f.drifted {
@@ -105,7 +118,8 @@ func newFleet(t *testing.T, at *cluster.Topology) (*fakeFleet, *Reconciler) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := &fakeFleet{t: t, catalog: catalog, wanted: at, has: map[string]map[int]bool{}, down: map[string]bool{}, drifted: map[string]bool{}}
+	f := &fakeFleet{t: t, catalog: catalog, wanted: at, has: map[string]map[int]bool{}, down: map[string]bool{}, drifted: map[string]bool{},
+		prepares: map[string]uint64{}, queued: map[string]int{}}
 	for _, g := range ix.Placement.Groups {
 		for shard, nodes := range g.Shards {
 			for _, id := range nodes {
@@ -209,6 +223,46 @@ func TestRule25AMoveThatDiesAtAnyStepGoesOn(t *testing.T) {
 				t.Errorf("forgotten: %v", f.forgotten)
 			}
 		})
+	}
+}
+
+func TestSettingsThatChangeDuringAMoveAreBroughtToTheNode(t *testing.T) {
+	f, r := newFleet(t, topology(1, []string{"a", "b"}))
+	f.wanted = topology(1, []string{"a", "b", "c"})
+	changes := 0
+	defer failpoint.Set("rebalance.caught_up", func() error {
+		if changes++; changes > 2 {
+			return nil
+		}
+		_, err := f.catalog.SetSettings("ix", settings.Default(), time.Unix(0, 0))
+		return err
+	})()
+	defer failpoint.Set("rebalance.switched", func() error {
+		if ix, _ := f.catalog.Get("ix"); f.prepares["c"] != ix.SettingsVersion {
+			t.Errorf("c became a replica with settings %d, %d are in force", f.prepares["c"], ix.SettingsVersion)
+		}
+		return nil
+	})()
+	f.settle(t, r)
+	f.check(t, r)
+	if ix, _ := f.catalog.Get("ix"); changes < 3 || ix.SettingsVersion < 3 {
+		t.Errorf("%d looks, settings %d", changes, ix.SettingsVersion)
+	}
+}
+
+// A copy that is given up may have been ahead of those that stay.
+func TestACopyIsGivenUpWhenThoseThatStayHaveItsWrites(t *testing.T) {
+	f, r := newFleet(t, topology(3, []string{"a", "b", "c"}))
+	f.wanted = topology(1, []string{"a", "b", "c"})
+	for _, id := range []string{"a", "b", "c"} {
+		f.queued[id] = 20 // more than a hold begins with
+	}
+	f.settle(t, r)
+	f.check(t, r)
+	for id, left := range f.queued {
+		if left > 0 {
+			t.Errorf("copies were given up while %s had %d writes to do", id, left)
+		}
 	}
 }
 

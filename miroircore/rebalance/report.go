@@ -138,6 +138,10 @@ func (r *Reconciler) idle() {
 			delete(r.now.moves, key)
 		}
 	}
+	maps.DeleteFunc(r.prepared, func(p preparation, _ prepared) bool {
+		_, there := r.o.Catalog.ByPhysical(p.physical)
+		return !there
+	})
 	r.figures()
 }
 

@@ -2,6 +2,7 @@ package rebalance
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 
 	"github.com/miroir-gateway/miroir/miroircore/cluster"
@@ -80,6 +81,25 @@ func (s *situation) shape(next *cluster.Placement) (changed bool) {
 		changed = tidy(next, id) || changed
 	}
 	return changed
+}
+
+// left lists the nodes that go on holding a shard of which another copy is given
+// up.
+func left(before, after *cluster.Placement) []string {
+	stay := make(map[string]bool)
+	for _, g := range before.Groups {
+		for shard, nodes := range g.Shards {
+			if !slices.ContainsFunc(nodes, func(id string) bool { return !after.Holds(id, shard) }) {
+				continue
+			}
+			for i := range after.Groups {
+				for _, id := range after.Groups[i].Shards[shard] {
+					stay[id] = true
+				}
+			}
+		}
+	}
+	return slices.Sorted(maps.Keys(stay))
 }
 
 // relabel takes a node over that holds the shard in another group, which does

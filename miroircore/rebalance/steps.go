@@ -120,6 +120,7 @@ func (r *Reconciler) rebuild(ctx context.Context, id string) error {
 	if !ok {
 		return fmt.Errorf("rebuild node %s: it is not known", id)
 	}
+	r.forgetPrepared(id)
 	if err := failpoint.Hit("rebalance.rebuild"); err != nil {
 		return err
 	}
@@ -184,15 +185,43 @@ func (r *Reconciler) shapeAll(ctx context.Context, wanted *cluster.Topology) (di
 			r.settle(ix, s, wanted)
 			continue
 		}
-		did = r.try(ctx, "shape/"+ix.Physical, func(context.Context) error {
-			if err := failpoint.Hit("rebalance.shape"); err != nil {
-				return err
-			}
-			_, _, err := r.change(ix.Physical, s.shape)
-			return err
-		}) || did
+		did = r.try(ctx, "shape/"+ix.Physical, func(ctx context.Context) error { return r.shape(ctx, ix.Physical, wanted) }) || did
 	}
 	return did
+}
+
+// shape makes the changes of one index that need no copying. Before a copy is
+// given up those that stay have to have applied what it has: else one that was
+// not asked until now, and lacks what searches have shown, would be asked alone.
+func (r *Reconciler) shape(ctx context.Context, physical string, wanted *cluster.Topology) error {
+	if err := failpoint.Hit("rebalance.shape"); err != nil {
+		return err
+	}
+	ix, ok := r.o.Catalog.ByPhysical(physical)
+	if !ok {
+		return errGone
+	}
+	keepers := func(ix *index.Index) []string {
+		probe := ix.Placement.Clone()
+		r.situation(ix, wanted).shape(probe)
+		return left(ix.Placement, probe)
+	}
+	reshape := func() error {
+		_, _, err := r.change(physical, r.situation(ix, wanted).shape)
+		return err
+	}
+	stay := keepers(ix)
+	if len(stay) == 0 {
+		return reshape()
+	}
+	r.idleFor(ctx, physical, r.o.Now().Add(patience), stay...)
+	return r.exclusive(ctx, ix.UID, physical, func(ctx context.Context, now *index.Index) error {
+		ix = now
+		if err := r.drained(ctx, physical, keepers(ix)...); err != nil {
+			return err
+		}
+		return reshape()
+	})
 }
 
 // settle remembers that an index is where it should be.
