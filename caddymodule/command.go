@@ -30,7 +30,7 @@ endpoint, which must be reachable: on its usual address, or on the one that
 			cmd.PersistentFlags().String("address", "", "The address of the admin endpoint")
 			cmd.PersistentFlags().StringP("config", "c", "", "The configuration file that tells the address")
 			cmd.PersistentFlags().StringP("adapter", "a", "", "The adapter of that file")
-			cmd.AddCommand(statusCommand(), nodeCommand(), groupCommand(), copiesCommand(), indexCommand(), rebalanceCommand(), taskCommand(), backupCommand(), restoreCommand(), importCommand())
+			cmd.AddCommand(statusCommand(), nodeCommand(), groupCommand(), copiesCommand(), indexCommand(), rebalanceCommand(), taskCommand(), backupCommand(), restoreCommand(), rebuildCommand(), importCommand())
 		},
 	})
 }

@@ -39,7 +39,8 @@ type fleet struct {
 	admitted sync.Map // node id → true once it is known to be of this fleet
 	// formerly is the id of the fleet that this one was rebuilt from: whoever has
 	// its mark is given this fleet's.
-	formerly atomic.Pointer[string]
+	formerly   atomic.Pointer[string]
+	rebuilding sync.Mutex // held while the state is rebuilt
 }
 
 func openFleet(e *Engine) (*fleet, error) {

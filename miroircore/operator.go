@@ -138,10 +138,13 @@ func (f *fleet) inspect(ctx context.Context, id string, at *url.URL) error {
 
 // Adopt takes a node into this fleet that belongs to another, or that has
 // indexes this gateway does not know. They stay as they are.
-func (o *operator) Adopt(ctx context.Context, id string) *meili.Error {
+func (o *operator) Adopt(ctx context.Context, id string, force bool) *meili.Error {
 	c, ok := o.e.fleet.Client(id)
 	if !ok {
 		return meili.NewError("miroir_unknown_node", "There is no node `%s`.", id)
+	}
+	if err := o.e.fleet.forsaken(ctx, c); err != nil && !force {
+		return refused(err)
 	}
 	if err := o.e.fleet.mark(ctx, c); err != nil {
 		if answer := node.AnswerOf(err); answer != nil && answer.Status < http.StatusInternalServerError {

@@ -17,12 +17,14 @@ type Operator interface {
 	Wish(ctx context.Context, w wanted.Wish) (*Granted, *meili.Error)
 	// Adopt takes a node into this fleet that belongs to another, or that has
 	// indexes this gateway does not know.
-	Adopt(ctx context.Context, id string) *meili.Error
+	Adopt(ctx context.Context, id string, force bool) *meili.Error
 	// Accept has what a node holds count as right, where nothing better is left.
 	Accept(ctx context.Context, id string) (*Granted, *meili.Error)
 	// MendSettings brings the settings of an index to the nodes that show others;
 	// with force, writes to it go on even where a node does not take them.
 	MendSettings(ctx context.Context, uid string, force bool) (*Granted, *meili.Error)
+	// Rebuild makes the state anew from what the nodes hold.
+	Rebuild(ctx context.Context, w RebuildWish) (*Rebuilt, *meili.Error)
 	// Backup writes a consistent copy of the gateway's state to what w gives,
 	// which is asked for only when nothing can be refused any more.
 	Backup(w func() io.Writer) *meili.Error
@@ -53,6 +55,7 @@ func (s *Server) nodeRoutes() []route {
 		{method: post, pattern: "/_miroir/groups", action: "*", handle: s.wish(func(*call) wanted.Wish { return wanted.Wish{Action: wanted.AddGroup} })},
 		{method: remove, pattern: "/_miroir/groups/{id}", action: "*", handle: s.wish(named(wanted.RemoveGroup))},
 		{method: get, pattern: "/_miroir/backup", action: "*", handle: s.backup},
+		{method: post, pattern: "/_miroir/rebuild", action: "*", handle: s.rebuild},
 		{method: put, pattern: "/_miroir/replication", action: "*", handle: s.wish(func(*call) wanted.Wish { return wanted.Wish{Action: wanted.SetCopies} })},
 	}
 }
@@ -129,7 +132,13 @@ func (s *Server) acceptNode(c *call) *meili.Error {
 }
 
 func (s *Server) adoptNode(c *call) *meili.Error {
-	if err := s.Operator.Adopt(c.ctx, c.uid); err != nil {
+	var body struct {
+		Force bool `json:"force"`
+	}
+	if err := c.optional(&body); err != nil {
+		return err
+	}
+	if err := s.Operator.Adopt(c.ctx, c.uid, body.Force || c.r.URL.Query().Get("force") == "true"); err != nil {
 		return err
 	}
 	return c.json(http.StatusOK, &Granted{Changed: true, Message: "node " + c.uid + " belongs to this fleet now"})
