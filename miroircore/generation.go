@@ -60,12 +60,13 @@ func (g *Generation) serve(family api.Family, w http.ResponseWriter, r *http.Req
 		meili.NewError("miroir_starting", "The gateway is stopping. Retry.").Write(w)
 		return nil
 	}
-	if !e.server.Owns(family, r) {
-		return e.server.Serve(family, &g.settings, w, r, next)
+	found := e.server.Find(r)
+	if !found.OwnedBy(family) {
+		return e.server.Serve(family, found, &g.settings, w, r, next)
 	}
 	seen := &statusWatch{ResponseWriter: w, status: http.StatusOK}
-	done := e.metrics.Request(e.server.Template(r.Method, r.URL.Path), r.Method)
-	err := e.server.Serve(family, &g.settings, seen, r, next)
+	done := e.metrics.Request(found.Template(), r.Method)
+	err := e.server.Serve(family, found, &g.settings, seen, r, next)
 	done(seen.status)
 	return err
 }

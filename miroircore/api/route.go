@@ -48,7 +48,7 @@ func newTable(groups ...[]route) *table {
 	for _, routes := range groups {
 		for i := range routes {
 			r := &routes[i]
-			r.segments = split(r.pattern)
+			r.segments = split(nil, r.pattern)
 			for len(t.bySegments) <= len(r.segments) {
 				t.bySegments = append(t.bySegments, nil)
 			}
@@ -60,25 +60,33 @@ func newTable(groups ...[]route) *table {
 
 // split cuts a path at its slashes. As on the real server repeated slashes
 // count as one and a trailing one does not count.
-func split(path string) []string {
-	return strings.FieldsFunc(path, func(r rune) bool { return r == '/' })
+func split(dst []string, path string) []string {
+	for path != "" {
+		segment, rest, _ := strings.Cut(path, "/")
+		if segment != "" {
+			dst = append(dst, segment)
+		}
+		path = rest
+	}
+	return dst
 }
 
 func (t *table) find(method, path string) match {
-	var m match
-	segments := split(path)
+	var room [8]string // no route has as many
+	segments := split(room[:0], path)
 	if len(segments) >= len(t.bySegments) {
-		return m
+		return match{}
 	}
 	for _, r := range t.bySegments[len(segments)] {
-		params, ok := r.match(segments)
-		if !ok {
-			continue
-		}
-		if r.method == method {
+		if params, ok := r.match(segments); ok && r.method == method {
 			return match{route: r, params: params}
 		}
-		m.allowed = append(m.allowed, r.method)
+	}
+	var m match
+	for _, r := range t.bySegments[len(segments)] {
+		if _, ok := r.match(segments); ok {
+			m.allowed = append(m.allowed, r.method)
+		}
 	}
 	sort.Strings(m.allowed)
 	return m

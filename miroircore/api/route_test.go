@@ -76,7 +76,8 @@ func TestNobodysRequestIsAnsweredByWhoStandsBehind(t *testing.T) {
 		{"and not by another", FamilySearch, "PUT", "/indexes/m", behind, http.StatusTeapot},
 	} {
 		w := httptest.NewRecorder()
-		if err := s.Serve(c.family, nil, w, httptest.NewRequest(c.method, c.path, nil), c.next); err != nil || w.Code != c.status {
+		r := httptest.NewRequest(c.method, c.path, nil)
+		if err := s.Serve(c.family, s.Find(r), nil, w, r, c.next); err != nil || w.Code != c.status {
 			t.Errorf("%s: %d, %v", c.name, w.Code, err)
 		}
 	}

@@ -98,13 +98,32 @@ const (
 // Next is the handler behind this one.
 type Next func(w http.ResponseWriter, r *http.Request) error
 
+// Found is the route that a request falls under.
+type Found struct{ match }
+
+// Find finds the route of a request.
+func (s *Server) Find(r *http.Request) Found {
+	return Found{s.routes.find(r.Method, r.URL.Path)}
+}
+
+// OwnedBy tells whether the request is the family's own to answer.
+func (f Found) OwnedBy(family Family) bool { return f.route != nil && f.route.family == family }
+
+// Template gives the template of the route, for metrics, or "other": labels
+// never hold what a client chose.
+func (f Found) Template() string {
+	if f.route == nil {
+		return "other"
+	}
+	return f.route.pattern
+}
+
 // Serve answers a request of the given family under the given settings and
 // passes on what is not the family's own.
-func (s *Server) Serve(family Family, settings *Settings, w http.ResponseWriter, r *http.Request, next Next) error {
-	found := s.routes.find(r.Method, r.URL.Path)
+func (s *Server) Serve(family Family, found Found, settings *Settings, w http.ResponseWriter, r *http.Request, next Next) error {
 	switch {
-	case found.route != nil && found.route.family == family:
-		s.answer(found, settings, w, r)
+	case found.OwnedBy(family):
+		s.answer(found.match, settings, w, r)
 		return nil
 	case family != FamilyRoute || found.route != nil:
 		return next(w, r)
@@ -116,21 +135,6 @@ func (s *Server) Serve(family Family, settings *Settings, w http.ResponseWriter,
 		return nil
 	}
 	return notFoundUnlessWritten(w, r, next)
-}
-
-// Owns tells whether a request is the family's own to answer.
-func (s *Server) Owns(family Family, r *http.Request) bool {
-	found := s.routes.find(r.Method, r.URL.Path)
-	return found.route != nil && found.route.family == family
-}
-
-// Template gives the route template a request falls under, for metrics, or
-// "other": labels never hold what a client chose.
-func (s *Server) Template(method, path string) string {
-	if found := s.routes.find(method, path); found.route != nil {
-		return found.route.pattern
-	}
-	return "other"
 }
 
 func (s *Server) answer(found match, settings *Settings, w http.ResponseWriter, r *http.Request) {
