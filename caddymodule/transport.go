@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"sync"
 	"sync/atomic"
 
 	"github.com/caddyserver/caddy/v2"
@@ -80,15 +81,44 @@ type nodeTransport struct {
 // former, so legs that share a client's would race, and read the latter while
 // dialing, where its absence ends the process.
 func (t *nodeTransport) RoundTrip(r *http.Request) (*http.Response, error) {
-	ctx := context.WithValue(r.Context(), caddyhttp.VarsCtxKey, map[string]any{})
-	ctx = context.WithValue(ctx, caddy.ReplacerCtxKey, caddy.NewReplacer())
-	response, err := t.next.RoundTrip(r.WithContext(ctx))
+	response, err := t.next.RoundTrip(r.WithContext(&legContext{Context: r.Context()}))
 	if err != nil {
 		t.tidy()
 		return nil, dialFailure(err)
 	}
 	response.Body = &legBody{response.Body, t}
 	return response, nil
+}
+
+// legContext is the context of one request to a node. Its variables and replacer
+// are made when they are asked for: most requests go over a connection that is
+// there already, and need neither.
+type legContext struct {
+	context.Context
+	mu       sync.Mutex
+	vars     map[string]any
+	replacer *caddy.Replacer
+}
+
+// Value implements context.Context.
+func (c *legContext) Value(key any) any {
+	switch key {
+	case caddyhttp.VarsCtxKey:
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if c.vars == nil {
+			c.vars = make(map[string]any)
+		}
+		return c.vars
+	case caddy.ReplacerCtxKey:
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if c.replacer == nil {
+			c.replacer = caddy.NewReplacer()
+		}
+		return c.replacer
+	}
+	return c.Context.Value(key)
 }
 
 // dialFailure lets a failed dial be told from a request that broke under way:
