@@ -120,7 +120,36 @@ func (c *Client) wrap(ctx context.Context, method, pathAndQuery string, err erro
 		e.Node, e.Op = c.id, op
 		return e
 	}
-	return &Error{Node: c.id, Op: op, Kind: classify(ctx, err), Err: once(err)}
+	return &Error{Node: c.id, Op: op, Kind: classify(ctx, err), Err: explained(once(err))}
+}
+
+// explained says in words what an error about certificates means: operators read
+// it.
+func explained(err error) error {
+	switch {
+	case untrusted(err):
+		return fmt.Errorf("the node's certificate is not trusted: %w", err)
+	case turnedAway(err):
+		return fmt.Errorf("the node refuses the gateway's certificate, or asks for one: %w", err)
+	}
+	return err
+}
+
+// untrusted says whether the node's certificate was refused here.
+func untrusted(err error) bool {
+	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+		return true
+	}
+	_, ok := errors.AsType[x509.UnknownAuthorityError](err)
+	return ok
+}
+
+// turnedAway says whether the node ended the handshake for the sake of the
+// gateway's certificate: it has seen no request, though one may have been
+// written. Which alert it sent is told by its words alone.
+func turnedAway(err error) bool {
+	op, ok := errors.AsType[*net.OpError](err)
+	return ok && op.Op == "remote error" && op.Err != nil && strings.Contains(op.Err.Error(), "certificate")
 }
 
 // once gives an error of dialing without the second one around it that says the
@@ -162,9 +191,5 @@ func unconnected(err error) bool {
 	if _, ok := errors.AsType[*net.DNSError](err); ok {
 		return true
 	}
-	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
-		return true
-	}
-	_, ok := errors.AsType[x509.UnknownAuthorityError](err)
-	return ok
+	return untrusted(err) || turnedAway(err)
 }
