@@ -281,6 +281,19 @@ func TestRule12NodeTroubleStaysAtTheHead(t *testing.T) {
 	}
 }
 
+func TestRule12MissingVectorsAreTheOperations(t *testing.T) {
+	for message, own := range map[string]bool{
+		"Index `x`: While embedding documents for embedder `own`: no vectors provided for document `e`\n- Note: …":                    true,
+		"Index `x`: While embedding documents for embedder `rest`: user error: could not authenticate against embedding server":       true,
+		"Index `x`: While embedding documents for embedder `rest`: runtime error: was expecting embeddings of dimension `2`, got `3`": true,
+		"Index `x`: While embedding documents for embedder `rest`: runtime error: could not reach embedding server:\n  - io: refused": false,
+	} {
+		if refusedHere(meili.NewError("vector_embedding_error", "%s", message), 0) != own {
+			t.Errorf("%q: %v", message, !own)
+		}
+	}
+}
+
 func TestRule12StatusesOfTheNode(t *testing.T) {
 	for status, own := range map[int]bool{400: true, 404: true, 413: true, 401: false, 403: false, 408: false, 429: false, 500: false, 503: false} {
 		if refusedHere(nil, status) != own {

@@ -6,6 +6,7 @@ package outbox
 import (
 	"encoding/json"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/miroir-gateway/miroir/miroircore/meili"
@@ -113,11 +114,24 @@ func refusedHere(e *meili.Error, status int) bool {
 		return status >= 400 && status < 500
 	}
 	switch e.Code {
-	case "internal", "io_error", "no_space_left_on_device", "too_many_open_files", "vector_embedding_error",
+	case "vector_embedding_error":
+		return unembeddable(e.Message)
+	case "internal", "io_error", "no_space_left_on_device", "too_many_open_files",
 		"unretrievable_error_code", "invalid_store_file", "invalid_state", "database_size_limit_reached",
 		"missing_authorization_header", "invalid_api_key", "remote_timeout", "remote_could_not_send_request",
 		"too_many_search_requests", "index_not_accessible":
 		return false
 	}
 	return true
+}
+
+// unembeddable says whether vectors are missing because of the documents or the
+// settings, which no waiting mends, and not because an embedder is away.
+func unembeddable(message string) bool {
+	for _, said := range []string{"no vectors provided for document", ": user error: ", "was expecting embeddings of dimension"} {
+		if strings.Contains(message, said) {
+			return true
+		}
+	}
+	return false
 }

@@ -13,6 +13,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -65,23 +67,23 @@ func TestADumpHoldsTheFleetAndNothingOfMiroir(t *testing.T) {
 	importDump(t, file)
 }
 
-// importDump has a real server, where there is one, start from the dump.
-func importDump(t *testing.T, file string) {
+// keyAfterLeaving is the master key of the server that a dump is left for.
+const keyAfterLeaving = "the-key-after-leaving"
+
+// plain has a real server start from a dump, and gives its address.
+func plain(t *testing.T, file string) string {
 	t.Helper()
-	if fleet.Binary() == "" {
-		return
-	}
 	dir := t.TempDir()
-	const address, key = "127.0.0.1:17744", "the-key-after-leaving"
-	command := exec.Command(fleet.Binary(), "--db-path", filepath.Join(dir, "db"), "--import-dump", file, "--http-addr", address, "--master-key", key, "--no-analytics", "--log-level", "OFF")
+	const address = "127.0.0.1:17744"
+	command := exec.Command(fleet.Binary(), "--db-path", filepath.Join(dir, "db"), "--import-dump", file, "--http-addr", address, "--master-key", keyAfterLeaving, "--no-analytics", "--log-level", "OFF")
 	command.Dir = dir
 	if err := command.Start(); err != nil {
 		t.Fatal(err)
 	}
-	defer func() {
+	t.Cleanup(func() {
 		_ = command.Process.Kill()
 		_ = command.Wait()
-	}()
+	})
 	fleet.Eventually(t, "the real server has imported the dump", func() bool {
 		resp, err := http.Get("http://" + address + "/health")
 		if err != nil {
@@ -90,16 +92,93 @@ func importDump(t *testing.T, file string) {
 		_ = resp.Body.Close()
 		return resp.StatusCode == http.StatusOK
 	})
+	return "http://" + address
+}
+
+// importDump has a real server, where there is one, start from the dump.
+func importDump(t *testing.T, file string) {
+	t.Helper()
+	if fleet.Binary() == "" {
+		return
+	}
+	base := plain(t, file)
 	var stats struct {
 		Documents int            `json:"numberOfDocuments"`
 		Fields    map[string]int `json:"fieldDistribution"`
 	}
-	fleet.Do(t, "http://"+address, key, "GET", "/indexes/books/stats", "").Decode(t, &stats)
+	fleet.Do(t, base, keyAfterLeaving, "GET", "/indexes/books/stats", "").Decode(t, &stats)
 	if stats.Documents != 2499 || len(stats.Fields) != 3 {
 		t.Errorf("the real server has %+v after the import", stats)
 	}
-	if a := fleet.Do(t, "http://"+address, key, "GET", "/keys/6062abda-a5aa-4414-ac91-ecd7944c0f8d", ""); a.Status != 200 {
+	if a := fleet.Do(t, base, keyAfterLeaving, "GET", "/keys/6062abda-a5aa-4414-ac91-ecd7944c0f8d", ""); a.Status != 200 {
 		t.Errorf("the real server does not know the key: %s", a.Body)
+	}
+}
+
+const vectors = `[{"pk":"a","t":"one","_vectors":{"own":[0.1,0.2,0.3]}},{"pk":"b","t":"two","_vectors":{"own":[[1,0,0],[0,1,0.5]]}},
+{"pk":"c","t":"three","_vectors":{"own":null}},{"pk":"d","t":"four","_vectors":{"own":{"embeddings":[0.5,0.25,0.125],"regenerate":false},"other":[1,2]}},{"pk":"e","t":"five"}]`
+
+func TestADumpHoldsVectors(t *testing.T) {
+	f := fleet.Start(t, fleet.Split)
+	f.Write(t, "PATCH", "/indexes/own/settings", `{"embedders":{"own":{"source":"userProvided","dimensions":3},"made":{"source":"rest","url":"http://127.0.0.1:9/","apiKey":"a-secret-of-the-embedder","dimensions":2,"request":"{{text}}","response":"{{embedding}}"}}}`)
+	with := strings.NewReplacer(`"_vectors":{`, `"_vectors":{"made":{"embeddings":[[0.5,0.5]],"regenerate":true},`,
+		`"five"`, `"five","_vectors":{"own":null,"made":{"embeddings":[[0.25,0.5]],"regenerate":true}}`).Replace(vectors)
+	if task := f.Write(t, "POST", "/indexes/own/documents?primaryKey=pk", with); task.Status != "succeeded" {
+		t.Fatalf("%+v", task.Error)
+	}
+	f.Write(t, "POST", "/indexes/raw/documents?primaryKey=pk", vectors)
+	file := dump(t, f)
+	entries := unpack(t, file)
+	for name, want := range map[string]string{
+		"./indexes/own/settings.json":   `"apiKey":"a-secret-of-the-embedder"`,
+		"./indexes/own/documents.jsonl": `[0.5,0.25,0.125]`,
+		"./indexes/raw/documents.jsonl": `"own":`,
+	} {
+		if !strings.Contains(entries[name], want) {
+			t.Errorf("%s lacks %s:\n%s", name, want, entries[name])
+		}
+	}
+	if fleet.Binary() == "" {
+		return
+	}
+	base := plain(t, file)
+	for _, uid := range []string{"own", "raw"} {
+		for _, id := range []string{"a", "b", "c", "d", "e"} {
+			path := "/indexes/" + uid + "/documents/" + id + "?retrieveVectors=true"
+			there, here := fleet.Do(t, base, keyAfterLeaving, "GET", path, ""), f.Want(t, 200, "GET", path, "")
+			var a, b any
+			there.Decode(t, &a)
+			here.Decode(t, &b)
+			if !reflect.DeepEqual(a, b) {
+				t.Errorf("%s\nfleet  %s\nserver %s", path, here.Body, there.Body)
+			}
+		}
+	}
+	const query = `{"vector":[0.1,0.2,0.4],"hybrid":{"embedder":"own","semanticRatio":1},"attributesToRetrieve":["pk"],"showRankingScore":true}`
+	ids := func(a fleet.Answer) (list []string) {
+		var found struct{ Hits []struct{ PK string } }
+		a.Decode(t, &found)
+		for _, h := range found.Hits {
+			list = append(list, h.PK)
+		}
+		return list
+	}
+	there, here := ids(fleet.Do(t, base, keyAfterLeaving, "POST", "/indexes/own/search", query)), ids(f.Do(t, "POST", "/indexes/own/search", query))
+	if !slices.Equal(there[:3], here[:3]) {
+		t.Errorf("the fleet finds %v, the server %v", here, there)
+	}
+}
+
+func TestADocumentWithoutVectorsFailsItsOwnTask(t *testing.T) {
+	f := fleet.Start(t, fleet.Split)
+	f.Write(t, "PATCH", "/indexes/own/settings", `{"embedders":{"own":{"source":"userProvided","dimensions":3}}}`)
+	f.Write(t, "POST", "/indexes/own/documents?primaryKey=pk", vectors[:strings.Index(vectors, `,{"pk":"e"`)]+"]")
+	task := f.Write(t, "POST", "/indexes/own/documents", `[{"pk":"e","t":"five"}]`)
+	if task.Status != "failed" || task.Error == nil || !strings.Contains(task.Error.Message, "no vectors provided for document `e`") {
+		t.Errorf("%+v %+v", task, task.Error)
+	}
+	if task = f.Write(t, "POST", "/indexes/own/documents", `[{"pk":"e","t":"five","_vectors":{"own":[1,2,3]}}]`); task.Status != "succeeded" {
+		t.Errorf("the next one: %+v", task.Error)
 	}
 }
 
