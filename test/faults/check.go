@@ -106,6 +106,44 @@ func (w *workload) unread(ctx context.Context, but ...*node) (list []string, err
 	return list, nil
 }
 
+// unmoved lists what is still to be moved between nodes.
+func (w *workload) unmoved(ctx context.Context) (list []string, err error) {
+	var report struct {
+		Rebalance struct {
+			State    string
+			Leftover int
+			Problems []string
+		}
+	}
+	if err := w.ask.ask(ctx, "GET", "/_miroir/topology", nil).into(&report); err != nil {
+		return nil, err
+	}
+	if r := report.Rebalance; r.State != "idle" || r.Leftover > 0 {
+		list = append(list, fmt.Sprintf("rebalancing is %s, %d shards are left over: %s", r.State, r.Leftover, strings.Join(r.Problems, "; ")))
+	}
+	shards, err := w.shards(ctx)
+	for _, s := range shards {
+		for group, replicas := range s.Replicas {
+			if len(replicas) != w.fleet.shape.copies {
+				list = append(list, fmt.Sprintf("shard %d of %s has %d copies in %s", s.Shard, s.Index, len(replicas), group))
+			}
+		}
+	}
+	return list[:min(len(list), 5)], err
+}
+
+// knows says whether the gateway still has to do with a node.
+func (w *workload) knows(ctx context.Context, id string) (bool, error) {
+	var fleet struct{ Results []struct{ ID string } }
+	err := w.ask.ask(ctx, "GET", "/_miroir/nodes", nil).into(&fleet)
+	for _, n := range fleet.Results {
+		if n.ID == id {
+			return true, err
+		}
+	}
+	return false, err
+}
+
 // undelivered describes the first operation that some node has not ended.
 func (w *workload) undelivered(ctx context.Context) []string {
 	for _, a := range w.record.acked {

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -60,6 +61,9 @@ type fleet struct {
 	dir     string
 	keep    bool
 
+	binary string // of the nodes
+	joined int    // how many nodes joined later
+
 	mutex sync.Mutex
 	away  int // the gateway's restarts that have begun
 	down  bool
@@ -89,9 +93,15 @@ func startFleet(ctx context.Context, o options) (_ *fleet, err error) {
 			return nil, err
 		}
 	}
+	if f.binary = o.node; f.binary == "" {
+		f.binary = double
+	}
+	if f.binary, err = filepath.Abs(f.binary); err != nil {
+		return nil, err
+	}
 	for group, size := range o.shape.groups {
 		for i := range size {
-			if err := f.addNode(fmt.Sprintf("g%dn%d", group+1, i+1), group, o.node, double); err != nil {
+			if _, err := f.addNode(fmt.Sprintf("g%dn%d", group+1, i+1), group); err != nil {
 				return nil, err
 			}
 		}
@@ -110,27 +120,40 @@ func startFleet(ctx context.Context, o options) (_ *fleet, err error) {
 	return f, f.gateway.await(ctx, "/_miroir/ready", 30*time.Second)
 }
 
-func (f *fleet) addNode(id string, group int, real, double string) error {
+// addNode starts a node. The gateway knows it once it is configured.
+func (f *fleet) addNode(id string, group int) (*node, error) {
 	address, err := freeAddress()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	dir := filepath.Join(f.dir, id)
-	p := &process{name: id, dir: dir, url: "http://" + address}
-	p.args = []string{"--db-path", filepath.Join(dir, "db"), "--http-addr", address, "--master-key", nodeKey,
+	p := &process{name: id, binary: f.binary, dir: dir, url: "http://" + address}
+	p.args = []string{"--db-path", filepath.Join(dir, dataFolder), "--http-addr", address, "--master-key", nodeKey,
 		"--dump-dir", filepath.Join(dir, "dumps"), "--snapshot-dir", filepath.Join(dir, "snapshots"), "--log-level", "WARN", "--no-analytics"}
-	if p.binary = real; real == "" {
-		p.binary = double
-	}
-	if p.binary, err = filepath.Abs(p.binary); err != nil {
-		return err
-	}
 	through, err := startProxy(address)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	f.nodes = append(f.nodes, &node{process: p, id: id, group: group, proxy: through, direct: newAsker(p.url, nodeKey)})
-	return p.start()
+	n := &node{process: p, id: id, group: group, proxy: through, direct: newAsker(p.url, nodeKey)}
+	f.nodes = append(f.nodes, n)
+	return n, p.start()
+}
+
+// leave takes a node out of the configuration that is loaded next.
+func (f *fleet) leave(n *node) {
+	f.nodes = slices.DeleteFunc(f.nodes, func(other *node) bool { return other == n })
+}
+
+const dataFolder = "db"
+
+// data is the folder that holds what the node would lose with its disk.
+func (n *node) data() string { return filepath.Join(n.dir, dataFolder) }
+
+// end ends a node for good.
+func (n *node) end() {
+	n.kill()
+	n.proxy.close()
+	n.direct.close()
 }
 
 func (f *fleet) makeGateway(binary string) (err error) {
@@ -269,9 +292,7 @@ func (f *fleet) stop() {
 		f.gateway.kill()
 	}
 	for _, n := range f.nodes {
-		n.kill()
-		n.proxy.close()
-		n.direct.close()
+		n.end()
 	}
 	if f.keep {
 		fmt.Println("kept:", f.dir)

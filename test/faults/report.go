@@ -50,6 +50,7 @@ type report struct {
 	GatewayAway        seconds `json:"gatewayKeptAway"`
 	GatewayReady       seconds `json:"gatewayReadyAfter"`
 	OrderAfterFault    seconds `json:"inOrderAfterAFault"`
+	OrderAfterMaking   seconds `json:"inOrderAfterCopiesWereMade"`
 	OrderInTheEnd      seconds `json:"inOrderInTheEnd"`
 
 	Violations []string `json:"violations"`
@@ -92,7 +93,7 @@ func (w *workload) report(s *schedule) *report {
 		LongestSearch: seconds(r.longest), LongestPause: seconds(pauses[""]), SlowestWrite: seconds(r.slowest), SlowestKind: r.slowestOf,
 		PauseWithoutQuorum: seconds(pauses[quorumAway]), PauseAtGateway: seconds(pauses[gatewayAway]), PauseFull: seconds(pauses[noRoom]),
 		GatewayAway: seconds(s.awayFor), GatewayReady: seconds(s.readyIn),
-		OrderAfterFault: seconds(s.orderIn), OrderInTheEnd: seconds(w.quietAfter),
+		OrderAfterFault: seconds(s.orderIn), OrderAfterMaking: seconds(s.madeIn), OrderInTheEnd: seconds(w.quietAfter),
 		Violations: r.violations, More: r.more,
 	}
 }
@@ -134,7 +135,7 @@ func (r *report) String() string {
 	line("  without a quorum", "%s", r.PauseWithoutQuorum)
 	line("  with a full disk", "%s", r.PauseFull)
 	line("  with the gateway killed", "%s, kept away for up to %s, ready %s after its start", r.PauseAtGateway, r.GatewayAway, r.GatewayReady)
-	line("in order", "%s after a fault at most, %s in the end", r.OrderAfterFault, r.OrderInTheEnd)
+	line("in order", "%s after a fault at most, %s after a node lost its disk, joined or left, %s in the end", r.OrderAfterFault, r.OrderAfterMaking, r.OrderInTheEnd)
 	line("violations", "%d", len(r.Violations)+r.More)
 	for _, text := range r.Violations {
 		fmt.Fprintf(&b, "  %.1000s\n", text)

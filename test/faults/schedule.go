@@ -26,6 +26,9 @@ const (
 	reload      = "reload of the configuration"
 	reloadBoth  = "reload, a node in trouble"
 	fullDisk    = "full disk of the gateway"
+	emptyDisk   = "empty disk of a node"
+	olderDisk   = "older disk of a node"
+	newNode     = "a node joins and leaves, another in trouble"
 )
 
 var nodeFaults = []string{killNode, stopNode, slowNode, trickleNode, cutNode, refuseNode, hangNode, muteNode}
@@ -33,11 +36,12 @@ var nodeFaults = []string{killNode, stopNode, slowNode, trickleNode, cutNode, re
 // names are what the command line calls the kinds.
 var names = map[string]string{"kill": killNode, "stop": stopNode, "slow": slowNode, "cut": cutNode, "refuse": refuseNode,
 	"hang": hangNode, "mute": muteNode, "trickle": trickleNode, "gateway": killGateway, "both": killBoth, "two": twoNodes,
-	"reload": reload, "reloadboth": reloadBoth, "full": fullDisk}
+	"reload": reload, "reloadboth": reloadBoth, "full": fullDisk,
+	"empty": emptyDisk, "older": olderDisk, "join": newNode}
 
 func kindsOf(list string) ([]string, error) {
 	if list == "" {
-		kinds := append(slices.Clone(nodeFaults), killGateway, killBoth, twoNodes, reload, reloadBoth)
+		kinds := append(slices.Clone(nodeFaults), killGateway, killBoth, twoNodes, reload, reloadBoth, emptyDisk, olderDisk, newNode)
 		if canFill {
 			kinds = append(kinds, fullDisk)
 		}
@@ -70,7 +74,9 @@ type schedule struct {
 	readyIn time.Duration // the longest start of the gateway
 	awayFor time.Duration // the longest time that it was kept away
 	orderIn time.Duration // the longest time from the end of a fault until all was in order
+	madeIn  time.Duration // the longest time until copies that were made anew were in order
 	healed  time.Time     // when the last fault ended
+	made    bool          // copies have to be made since then, which takes as long as there are documents
 }
 
 func newSchedule(w *workload) *schedule {
@@ -99,6 +105,9 @@ func (s *schedule) run(ctx context.Context, length time.Duration) {
 func (s *schedule) awaitOrder(ctx context.Context) {
 	for {
 		list, err := s.w.unread(ctx)
+		if err == nil && len(list) == 0 {
+			list, err = s.w.unmoved(ctx)
+		}
 		took := time.Since(s.healed)
 		switch {
 		case ctx.Err() != nil:
@@ -106,16 +115,20 @@ func (s *schedule) awaitOrder(ctx context.Context) {
 		case err != nil:
 			list = []string{err.Error()}
 		case len(list) == 0:
+			if s.made {
+				s.made, s.madeIn = false, max(s.madeIn, took)
+				return
+			}
 			s.orderIn = max(s.orderIn, took)
 			if s.w.opts.back > 0 && took > s.w.opts.back {
 				s.record.violate("in order again only %s after the last fault", round(took))
 			}
 			return
 		}
-		if took > s.w.opts.quiet {
+		if limit := s.w.opts.quiet; took > limit && (!s.made || took > 4*limit) {
 			s.orderIn = max(s.orderIn, took)
 			s.record.violate("not in order %s after the last fault: %s", round(took), strings.Join(list, "; "))
-			s.healed = time.Now()
+			s.healed, s.made = time.Now(), false
 			return
 		}
 		if !sleep(ctx, 50*time.Millisecond) {
@@ -154,6 +167,12 @@ func (s *schedule) next(ctx context.Context) error {
 		})
 	case fullDisk:
 		return s.fill(ctx, length)
+	case emptyDisk:
+		return s.wipe(ctx, one, length)
+	case olderDisk:
+		return s.turnBack(ctx, one, length)
+	case newNode:
+		return s.join(ctx, one, plain(), length)
 	case twoNodes:
 		defer s.withoutQuorum(ctx)()
 		return s.during(ctx, one, plain(), func() error {
