@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"sync"
+	"time"
 
 	"github.com/miroir-gateway/miroir/miroircore/meili/node"
 	"github.com/miroir-gateway/miroir/miroircore/search/plan"
@@ -46,20 +47,31 @@ func (d *duplicates) run(id string, do func(ctx context.Context)) {
 // maxAdopted bounds the requests that run on after another copy was faster.
 const maxAdopted = 64
 
-// adopt runs what is left of a request, unless there are too many already.
-func (d *duplicates) adopt(do func(life context.Context)) bool {
+// adopt takes over a request that nobody waits for, for as long as it may take,
+// unless there are too many already or its reply has come.
+func (d *duplicates) adopt(q *sending, patience time.Duration) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.over || d.adopted >= maxAdopted {
 		return false
 	}
-	d.adopted++
-	d.wg.Go(func() {
-		do(d.life)
+	spared := context.AfterFunc(d.life, q.cancel)
+	timer := time.AfterFunc(patience, q.cancel)
+	q.ended = func() {
+		spared()
+		timer.Stop()
 		d.mu.Lock()
 		defer d.mu.Unlock()
 		d.adopted--
-	})
+		d.wg.Done()
+	}
+	if !q.state.CompareAndSwap(awaited, left) {
+		spared()
+		timer.Stop()
+		return false
+	}
+	d.adopted++
+	d.wg.Add(1)
 	return true
 }
 

@@ -3,7 +3,6 @@ package search
 import (
 	"context"
 	"errors"
-	"sync"
 	"sync/atomic"
 
 	"github.com/miroir-gateway/miroir/miroircore/index"
@@ -125,48 +124,6 @@ func (s *scatter) refused(ctx context.Context, err error) *meili.Error {
 		return meili.NewError("internal", "The request was canceled.")
 	}
 	return meili.NewError("internal", "%v", err)
-}
-
-// legs asks the legs of a plan at once.
-func (s *scatter) legs(ctx context.Context, p plan.Plan, tried []string) ([]part, plan.Set, error) {
-	missing := p.Missing
-	if len(p.Legs) == 1 {
-		parts, m, err := s.leg(ctx, p.Legs[0], p.Whole, tried)
-		return parts, union(missing, m), err
-	}
-	type result struct {
-		parts   []part
-		missing plan.Set
-		err     error
-	}
-	results := make([]result, len(p.Legs))
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	var wg sync.WaitGroup
-	for i, leg := range p.Legs {
-		wg.Go(func() {
-			r := &results[i]
-			r.parts, r.missing, r.err = s.leg(ctx, leg, false, tried)
-			if r.err != nil {
-				cancel() // one refusal is the answer
-			}
-		})
-	}
-	wg.Wait()
-	var parts []part
-	var first error
-	for _, r := range results {
-		if _, refused := errors.AsType[*refusal](r.err); r.err != nil && (first == nil || refused) {
-			first = r.err
-		}
-		parts = append(parts, r.parts...)
-		missing = union(missing, r.missing)
-	}
-	if first != nil {
-		(&gathered{parts: parts}).release()
-		return nil, nil, first
-	}
-	return parts, missing, nil
 }
 
 func union(a, b plan.Set) plan.Set {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/miroir-gateway/miroir/miroircore/meili"
@@ -14,13 +15,25 @@ import (
 	"github.com/miroir-gateway/miroir/miroircore/search/plan"
 )
 
-// sending is a request to a node under way.
+// sending is a request to a node, under way or about to be.
 type sending struct {
 	part   part
+	client *node.Client // nil where the node is not known any more
+	body   *node.Body
+	start  time.Time
+
 	cancel context.CancelFunc
-	alone  func() bool // keeps the read's end from canceling it
-	came   chan reply
+	state  atomic.Int32
+	outrun atomic.Bool // it is canceled, if at all, because another copy was faster
+	ended  func()      // tells who took it over that it has ended
 }
+
+// The states of a sending.
+const (
+	awaited  int32 = iota
+	answered       // its reply has come while somebody waited for it
+	left           // nobody waits for it any more
+)
 
 // reply is what came of it.
 type reply struct {
@@ -29,52 +42,44 @@ type reply struct {
 	err  error
 }
 
-// wait gives what its reply comes by.
-func (q *sending) wait() <-chan reply {
-	if q == nil {
-		return nil
-	}
-	return q.came
-}
-
-// send sends the question to one node.
-func (s *scatter) send(ctx context.Context, leg plan.Leg, whole bool) *sending {
-	r, t := s.r, &s.tuning
-	q := &sending{part: part{leg: leg, whole: whole, behind: r.behind(leg.Node, s.q.ix.Physical)}, came: make(chan reply, 1)}
-	own, cancel := context.WithTimeout(context.WithoutCancel(ctx), t.Timeout)
-	q.cancel, q.alone = cancel, context.AfterFunc(ctx, cancel)
+// sending makes the question to one node ready to be sent.
+func (s *scatter) sending(leg plan.Leg, whole bool) *sending {
+	r := s.r
+	q := &sending{part: part{leg: leg, whole: whole, behind: r.behind(leg.Node, s.q.ix.Physical)}}
 	client, ok := r.o.Client(leg.Node)
 	if !ok {
-		q.came <- reply{err: fmt.Errorf("node %s: %w", leg.Node, errAbsent)}
 		return q
 	}
+	q.client = client
 	s.asked.Add(1)
-	var body *node.Body
 	if s.q.body != nil {
-		body = node.JSON(s.q.body(leg, whole))
+		q.body = node.JSON(s.q.body(leg, whole))
 	}
-	start := r.o.Now()
-	t.Policy.Begin(leg.Node)
+	q.start = r.o.Now()
+	s.tuning.Policy.Begin(leg.Node)
 	r.breaker.begin(leg.Node)
-	method, path := s.q.method, s.q.path
-	go func() {
-		resp, err := client.Call(own, method, path, body, t.MaxAnswer)
-		q.came <- reply{resp, r.o.Now().Sub(start), err}
-	}()
 	return q
 }
 
-// understood makes sense of a node's reply.
+// call sends it and waits for the reply.
+func (s *scatter) call(ctx context.Context, q *sending) reply {
+	if q.client == nil {
+		return reply{err: fmt.Errorf("node %s: %w", q.part.leg.Node, errAbsent)}
+	}
+	resp, err := q.client.Call(ctx, s.q.method, s.q.path, q.body, s.tuning.MaxAnswer)
+	return reply{resp, s.r.o.Now().Sub(q.start), err}
+}
+
+// understood makes sense of a node's reply. The context is the one of those who
+// wait for it.
 func (s *scatter) understood(ctx context.Context, q *sending, came reply) outcome {
-	q.alone()
-	q.cancel()
 	p := q.part
 	if came.err == nil {
 		p.status, p.body = came.resp.Status, came.resp.Body
 		came.err = s.understand(&p)
 	}
 	how := plan.Dropped
-	if errors.Is(context.Cause(ctx), errOutrun) {
+	if q.outrun.Load() || errors.Is(context.Cause(ctx), errOutrun) {
 		how = plan.Outrun
 	}
 	s.learn(p.leg.Node, came, how)
@@ -87,32 +92,29 @@ func (s *scatter) understood(ctx context.Context, q *sending, came reply) outcom
 	return outcome{missing: slices.Clone(p.leg.Shards)}
 }
 
-// outrun leaves a request that another copy was faster than.
-func (s *scatter) outrun(ctx context.Context, q *sending) {
-	q.alone()
-	patience := duplicatePatience * s.tuning.FailoverAfter
-	adopted := s.r.duplicates.adopt(func(life context.Context) {
-		defer context.AfterFunc(life, q.cancel)()
-		defer time.AfterFunc(patience, q.cancel).Stop()
-		s.unread(life, q, <-q.came)
-	})
-	if !adopted {
-		q.cancel()
-		s.unread(ctx, q, <-q.came)
+// leave leaves a request that another copy was faster than, and reports whether
+// it runs on for a while without the read: so it is known how long the node
+// takes, and its connection stays.
+func (s *scatter) leave(q *sending) bool {
+	q.outrun.Store(true)
+	if s.r.duplicates.adopt(q, duplicatePatience*s.tuning.FailoverAfter) {
+		return true
 	}
+	q.cancel()
+	return false
 }
 
 // unread learns from a reply that nobody waits for any more.
-func (s *scatter) unread(life context.Context, q *sending, came reply) {
-	q.cancel()
+func (s *scatter) unread(q *sending, came reply) {
 	how := plan.Outrun
-	if life.Err() != nil {
+	if s.r.duplicates.life.Err() != nil {
 		how = plan.Dropped
 	}
 	if came.err == nil && came.resp.Status >= http.StatusInternalServerError {
 		came.err = fmt.Errorf("node %s: status %d", q.part.leg.Node, came.resp.Status)
 	}
 	s.learn(q.part.leg.Node, came, how)
+	q.ended()
 }
 
 // learn notes how a request to a node went; canceled is how it counts where it

@@ -372,6 +372,18 @@ func (l *Layout) Held(node string, w Want) Leg {
 	return leg
 }
 
+// Alone reports whether no other node holds any of a leg's shards.
+func (l *Layout) Alone(leg Leg) bool {
+	for _, g := range l.groups {
+		for _, h := range g.holders {
+			if h.node != leg.Node && h.shards.common(leg.Shards) > 0 {
+				return false
+			}
+		}
+	}
+	return true
+}
+
 // Nodes names the nodes that hold some of the index.
 func (l *Layout) Nodes() []string {
 	var names []string
