@@ -46,6 +46,24 @@ func (f *fleet) made(ctx context.Context, c *node.Client) ([]string, error) {
 	return slices.Concat(mark.Indexes, mark.Dropped), nil
 }
 
+// affordable refuses a configuration that wants more copies than there are nodes
+// to keep them, since some were drained or removed, where the one in force does
+// not. The first one of a process is not refused: the fleet has to start.
+func (f *fleet) affordable(c *Config) error {
+	if f.topology.Load() == nil {
+		return nil
+	}
+	now, next := f.e.config(), f.wanted.Short(c.Topology)
+	short := f.wanted.Short(now.Topology)
+	var errs []error
+	for _, group := range slices.Sorted(maps.Keys(next)) {
+		if short[group] == "" || c.Topology.Replication > now.Topology.Replication {
+			errs = append(errs, errors.New(next[group]))
+		}
+	}
+	return errors.Join(errs...)
+}
+
 // left lists the nodes that neither the configuration nor an operator names any
 // more, or that an operator removed.
 func (f *fleet) left() []string {

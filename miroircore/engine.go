@@ -270,6 +270,9 @@ func (e *Engine) Attach(config *Config) (*Generation, error) {
 	if e.closing.Load() {
 		return nil, errors.New("attach a configuration: the engine is closed")
 	}
+	if err := e.fleet.affordable(&g.config); err != nil {
+		return nil, err
+	}
 	before := e.current.Load()
 	if err := e.use(g); err != nil {
 		return nil, err

@@ -2,7 +2,9 @@ package miroircore
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -21,60 +23,133 @@ const forsakeTime = time.Minute
 // forsake takes nodes out of all placements, for good: shards that they alone
 // held begin anew, empty, on the nodes that are wanted for them.
 func (o *operator) forsake(ctx context.Context, nodes []string) error {
-	e := o.e
-	for _, ix := range e.catalog.List() {
-		for _, id := range nodes {
-			if !slices.Contains(ix.Placement.Nodes(), id) {
-				continue
-			}
-			if err := o.forsakeIndex(ctx, ix, id); err != nil {
-				return fmt.Errorf("index %s: %w", ix.UID, err)
-			}
-		}
+	if len(nodes) == 0 {
+		return nil
 	}
-	return nil
-}
-
-// without gives a placement in which a node holds nothing.
-func without(p *cluster.Placement, id string, fresh *cluster.Placement) *cluster.Placement {
-	next := p.Clone()
-	delete(next.Surplus, id)
-	for i := range next.Groups {
-		g := &next.Groups[i]
-		for shard, replicas := range g.Shards {
-			g.Shards[shard] = slices.DeleteFunc(replicas, func(held string) bool { return held == id })
-		}
-	}
-	for shard := range next.Groups[0].Shards {
-		if slices.ContainsFunc(next.Groups, func(g cluster.GroupPlacement) bool { return len(g.Shards[shard]) > 0 }) {
-			continue // a copy is left: the reconciler makes the others from it
-		}
-		for i := range next.Groups {
-			for _, wish := range fresh.Groups {
-				if wish.ID == next.Groups[i].ID {
-					next.Groups[i].Shards[shard] = slices.Clone(wish.Shards[shard])
+	return o.e.balance.Aside(func() error {
+		for _, ix := range o.e.catalog.List() {
+			for _, id := range nodes {
+				if !slices.Contains(ix.Placement.Nodes(), id) || o.e.Readable(id, ix.Physical) {
+					continue // what is in order can be copied
+				}
+				if err := o.forsakeIndex(ctx, ix.Physical, id); err != nil {
+					return fmt.Errorf("index %s: %w", ix.UID, err)
 				}
 			}
 		}
-	}
-	return next
+		return nil
+	})
 }
 
 // forsakeIndex takes a node out of the placement of one index. What waits for the
 // node there is given up first: writes that only it could have taken would hold
 // up the line for ever.
-func (o *operator) forsakeIndex(ctx context.Context, ix *index.Index, id string) error {
+func (o *operator) forsakeIndex(ctx context.Context, physical, id string) error {
 	e := o.e
+	ix, ok := e.catalog.ByPhysical(physical)
+	if !ok {
+		return nil
+	}
 	ctx, cancel := context.WithTimeout(ctx, forsakeTime)
 	defer cancel()
-	e.writer.Void(id, ix.Physical)
-	err := e.writer.Exclusive(ctx, ix.UID, func(_ context.Context, ix *index.Index) error {
-		fresh := cluster.Place(e.fleet.Topology(), ix.Physical, ix.Shards)
-		_, err := e.catalog.SetPlacement(ix.UID, without(ix.Placement, id, fresh))
+	e.writer.Void(id, physical)
+	heirs, err := o.heirs(ctx, ix, id)
+	if err != nil {
+		return err
+	}
+	err = e.writer.Exclusive(ctx, ix.UID, func(_ context.Context, ix *index.Index) error {
+		_, err := e.catalog.SetPlacement(ix.UID, inherited(without(ix.Placement, id), heirs))
 		return err
 	})
-	e.writer.Void(id, ix.Physical)
+	e.writer.Void(id, physical)
 	return err
+}
+
+// without gives a placement in which a node holds nothing.
+func without(p *cluster.Placement, id string) *cluster.Placement {
+	next := p.Clone()
+	delete(next.Surplus, id)
+	for i := range next.Groups {
+		for shard, replicas := range next.Groups[i].Shards {
+			next.Groups[i].Shards[shard] = slices.DeleteFunc(replicas, func(held string) bool { return held == id })
+		}
+	}
+	return next
+}
+
+// inherited gives the shards of a placement that have no copy to their heirs.
+// What else is wanted of them is filled from these later.
+func inherited(next, heirs *cluster.Placement) *cluster.Placement {
+	for _, g := range heirs.Groups {
+		if !slices.ContainsFunc(next.Groups, func(there cluster.GroupPlacement) bool { return there.ID == g.ID }) {
+			next.Groups = append(next.Groups, cluster.GroupPlacement{ID: g.ID, Copies: g.Copies, Shards: make([][]string, len(g.Shards))})
+		}
+	}
+	for shard := range next.Groups[0].Shards {
+		if held(next, shard) {
+			continue
+		}
+		for _, g := range heirs.Groups {
+			at := slices.IndexFunc(next.Groups, func(there cluster.GroupPlacement) bool { return there.ID == g.ID })
+			next.Groups[at].Shards[shard] = slices.Clone(g.Shards[shard])
+			for _, id := range g.Shards[shard] {
+				next.Surplus[id] = slices.DeleteFunc(next.Surplus[id], func(s int) bool { return s == shard })
+			}
+		}
+	}
+	maps.DeleteFunc(next.Surplus, func(_ string, shards []int) bool { return len(shards) == 0 })
+	return next
+}
+
+// held says whether a placement has a copy of a shard.
+func held(p *cluster.Placement, shard int) bool {
+	return slices.ContainsFunc(p.Groups, func(g cluster.GroupPlacement) bool { return len(g.Shards[shard]) > 0 })
+}
+
+// heirs gives the wanted placement with those nodes alone, of each shard that a
+// node alone holds, that the shard can begin anew on: they have the index, and
+// nothing of the shard. What was once copied or moved there may have been
+// deleted since.
+func (o *operator) heirs(ctx context.Context, ix *index.Index, gone string) (*cluster.Placement, error) {
+	rest := without(ix.Placement, gone)
+	heirs := cluster.Place(o.e.fleet.Topology(), ix.Physical, ix.Shards)
+	takes := map[string][]int{}
+	for _, g := range heirs.Groups {
+		for shard, nodes := range g.Shards {
+			for _, id := range nodes {
+				if !held(rest, shard) {
+					takes[id] = append(takes[id], shard)
+				}
+			}
+		}
+	}
+	var failed error
+	for _, id := range slices.Sorted(maps.Keys(takes)) {
+		if err := o.emptied(ctx, ix, id, takes[id]); err != nil {
+			failed = errors.Join(failed, err)
+			heirs = without(heirs, id)
+		}
+	}
+	for shard := range ix.Shards {
+		if !held(rest, shard) && !held(heirs, shard) {
+			return nil, fmt.Errorf("shard %d can begin anew on no node: %w", shard, failed)
+		}
+	}
+	return heirs, nil
+}
+
+// emptied makes sure that a node has an index and nothing of shards.
+func (o *operator) emptied(ctx context.Context, ix *index.Index, id string, shards []int) error {
+	if !o.e.fleet.Writable(id) {
+		return fmt.Errorf("node %s does not answer", id)
+	}
+	if s := o.e.writer.NodeState(id); s.Stale || s.RolledBack || s.Suspect {
+		return fmt.Errorf("node %s is out of order", id)
+	}
+	if err := o.e.writer.Prepare(ctx, id, ix.UID); err != nil {
+		return err
+	}
+	return o.e.writer.Purge(ctx, id, ix.UID, shards)
 }
 
 // Accept has what a node holds count as right: where its disk was set back, or

@@ -2,6 +2,7 @@ package miroircore
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -111,6 +112,12 @@ func (f *fleet) judge(r *api.Report) {
 		}
 	}
 	f.differing(r)
+	short := f.wanted.Short(f.e.config().Topology)
+	for _, group := range slices.Sorted(maps.Keys(short)) {
+		if r.Problems = append(r.Problems, short[group]); r.Status == "ok" {
+			r.Status = "degraded"
+		}
+	}
 	r.Rebalance = f.e.balance.Report()
 	r.Problems = append(r.Problems, r.Rebalance.Problems...)
 	for _, g := range r.Groups {

@@ -106,9 +106,12 @@ func (r *Reconciler) release() {
 // goes on.
 func (r *Reconciler) Pause() error { return r.setPaused(true) }
 
-// Resume goes on after Pause.
+// Resume goes on after Pause. Steps that failed are taken again at once.
 func (r *Reconciler) Resume() error {
 	err := r.setPaused(false)
+	r.mu.Lock()
+	clear(r.delays)
+	r.mu.Unlock()
 	r.Wake()
 	return err
 }

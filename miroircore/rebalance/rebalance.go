@@ -129,7 +129,9 @@ type Reconciler struct {
 	o    Options
 	wake chan struct{}
 
+	turn    sync.Mutex // held while a pass is under way
 	mu      sync.Mutex
+	asides  int // that wait for their turn, or have it
 	paused  bool
 	holding bool // the lease
 	settled map[string]settled
@@ -211,8 +213,31 @@ func (r *Reconciler) Run(ctx context.Context) {
 	}
 }
 
+// Aside runs fn while no step is under way: what it changes of placements is not
+// changed beneath a copy in the making. A step that is under way is given up and
+// taken again after.
+func (r *Reconciler) Aside(fn func() error) error {
+	r.mu.Lock()
+	r.asides++
+	if r.stop != nil {
+		r.stop()
+	}
+	r.mu.Unlock()
+	r.turn.Lock()
+	defer r.turn.Unlock()
+	defer r.Wake()
+	defer func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.asides--
+	}()
+	return fn()
+}
+
 // pass takes the step that is most urgent, and says whether there was one.
 func (r *Reconciler) pass(ctx context.Context) bool {
+	r.turn.Lock()
+	defer r.turn.Unlock()
 	if !r.lead() {
 		return false
 	}
@@ -294,6 +319,10 @@ func (r *Reconciler) try(ctx context.Context, name string, step func(ctx context
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	r.mu.Lock()
+	if r.asides > 0 {
+		r.mu.Unlock()
+		return false
+	}
 	r.stop = cancel
 	r.mu.Unlock()
 	err := step(ctx)

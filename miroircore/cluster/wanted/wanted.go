@@ -187,6 +187,33 @@ func (b *Book) All(config *cluster.Topology) *cluster.Topology {
 	return b.current.Load().settled(config).all(config)
 }
 
+// Short says in words which groups are left with fewer nodes than copies, as
+// some of theirs are to leave, and what would be needed.
+func (b *Book) Short(config *cluster.Topology) map[string]string {
+	c := b.current.Load().settled(config)
+	after, short := c.topology(config), map[string]string{}
+	for _, g := range c.all(config).Groups {
+		var leave []string
+		for _, n := range g.Nodes {
+			if how := c.Leaving[n.ID]; how != "" {
+				leave = append(leave, fmt.Sprintf("%s is %s", n.ID, how))
+			}
+		}
+		left := len(g.Nodes) - len(leave)
+		if left == 0 || left >= after.Replication {
+			continue // a group that leaves whole is none
+		}
+		short[g.ID] = fmt.Sprintf("group %s has %s for %d copies of each shard", g.ID, nodes(left), after.Replication)
+		if len(leave) > 0 {
+			short[g.ID] += ": " + strings.Join(leave, ", ") + ". Let them take part again (`caddy miroir node undrain`), add a node"
+		} else {
+			short[g.ID] += ". Add a node"
+		}
+		short[g.ID] += fmt.Sprintf(", or lower the copies to %d", left)
+	}
+	return short
+}
+
 // Leaving says how a node is to leave, or "".
 func (b *Book) Leaving(id string) Leave { return b.current.Load().Leaving[id] }
 

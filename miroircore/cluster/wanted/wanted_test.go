@@ -234,3 +234,18 @@ func TestADrainedNodeThatDiedIsNotForgotten(t *testing.T) {
 		t.Errorf("forced: %+v %v", out, err)
 	}
 }
+
+// Forcing a wish gives up what cannot be copied, and nothing else; asked again it
+// ends what was begun.
+func TestForcedAGroupLeavesWithItsLivingCopiesCopied(t *testing.T) {
+	c, b := config(t, 1, "eu:a us:c,d"), book(t)
+	for _, step := range []struct{ dead, forsaken string }{
+		{"a c", "c"}, {"a c", "c"},
+		{"a", ""}, // c is back: it is copied from, as d is
+	} {
+		out, err := b.Grant(c, Wish{Action: RemoveGroup, ID: "us", Force: true}, facts(c, strings.Fields(step.dead)...))
+		if err != nil || strings.Join(out.Forsaken, " ") != step.forsaken || len(out.Lost) == 0 {
+			t.Errorf("%s are dead: %+v %v", step.dead, out, err)
+		}
+	}
+}

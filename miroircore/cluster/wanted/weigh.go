@@ -24,23 +24,22 @@ type Holding struct {
 	Placement *cluster.Placement
 }
 
-// weigh tells why the change from one topology to another is not to be made,
-// and which nodes' copies would be given up by it.
-func weigh(w Wish, before, after *cluster.Topology, facts Facts) (*RefusalError, []string) {
-	gone := leaving(w, before, after)
+// weigh tells why the change from one topology to another, by which nodes leave,
+// is not to be made, and which nodes' copies would be given up by it.
+func weigh(w Wish, gone []string, before, after *cluster.Topology, facts Facts) (*RefusalError, []string) {
 	if len(after.Groups) == 0 {
 		return &RefusalError{Reason: fmt.Sprintf("%s would leave no node at all", describe(w)), Needed: "Add another node first (`caddy miroir node add`)"}, nil
 	}
 	short := shortage(w, before, after)
-	only := onlyCopies(w, gone, after, facts)
+	only, dead := onlyCopies(w, gone, after, facts)
 	switch {
 	case short != nil && only != nil:
 		short.Lost = append(short.Lost, only.Lost...)
 		short.Reason += "; and " + only.Reason
 		short.Needed += ". " + only.Needed
-		return short, gone
+		return short, dead
 	case only != nil:
-		return only, gone
+		return only, dead
 	}
 	return short, nil
 }
@@ -96,37 +95,55 @@ func nodes(n int) string {
 }
 
 // onlyCopies refuses what would give up shards that no node that stays has in
-// order and that cannot be copied away from those that leave.
-func onlyCopies(w Wish, gone []string, after *cluster.Topology, facts Facts) *RefusalError {
+// order and that cannot be copied away from those that leave. Of the latter it
+// names those that cannot: the copies of the others are copied even if it is
+// forced.
+func onlyCopies(w Wish, gone []string, after *cluster.Topology, facts Facts) (refusal *RefusalError, dead []string) {
 	if len(gone) == 0 {
-		return nil
+		return nil, nil
 	}
 	var lost, kept []string
 	for _, ix := range facts.Indexes {
-		dead, alive := tally(w, ix, gone, after, facts.Whole)
-		if len(dead) > 0 {
-			lost = append(lost, fmt.Sprintf("%s of index %s", shardList(dead, ix.Shards), ix.UID))
+		none, alive := tally(w, ix, gone, after, facts.Whole)
+		if len(none) > 0 {
+			lost = append(lost, fmt.Sprintf("%s of index %s", shardList(none, ix.Shards), ix.UID))
+			dead = append(dead, holding(ix, gone, none)...)
 		}
 		if len(alive) > 0 {
 			kept = append(kept, fmt.Sprintf("%s of index %s", shardList(alive, ix.Shards), ix.UID))
 		}
 	}
-	names := strings.Join(gone, ", ")
+	slices.Sort(dead)
+	dead = slices.Compact(dead)
+	names, meanwhile := strings.Join(dead, ", "), ""
+	if len(kept) > 0 {
+		meanwhile = "until they are copied, every document of " + strings.Join(kept, ", ") + " lies on nodes that are leaving: none of them must fail meanwhile"
+	}
 	switch {
 	case len(lost) > 0:
-		return &RefusalError{
+		refusal = &RefusalError{
 			Reason: fmt.Sprintf("%s would give up the only copy there is of %s: no other node has them in order, and node %s cannot be copied from now", describe(w), strings.Join(lost, ", "), names),
 			Needed: fmt.Sprintf("Bring node %s back and wait until it is in order (`caddy miroir status`): it is emptied by itself then", names),
-			Lost:   []string{"every document of " + strings.Join(append(lost, kept...), ", ")},
+			Lost:   []string{"every document of " + strings.Join(lost, ", ")},
+		}
+		if meanwhile != "" {
+			refusal.Lost = append(refusal.Lost, meanwhile)
 		}
 	case len(kept) > 0:
-		return &RefusalError{
+		refusal = &RefusalError{
 			Reason: fmt.Sprintf("%s would remove the only copy there is of %s", describe(w), strings.Join(kept, ", ")),
 			Needed: "Wait until the other groups are active (`caddy miroir status`), or bring their nodes back",
-			Lost:   []string{"until they are copied, every document of " + strings.Join(kept, ", ") + " lies on nodes that are leaving: none of them must fail meanwhile"},
+			Lost:   []string{meanwhile},
 		}
 	}
-	return nil
+	return refusal, dead
+}
+
+// holding gives those of some nodes that hold one of some shards.
+func holding(ix Holding, nodes []string, shards []int) []string {
+	return slices.DeleteFunc(slices.Clone(nodes), func(id string) bool {
+		return !slices.ContainsFunc(shards, func(shard int) bool { return ix.Placement.Holds(id, shard) })
+	})
 }
 
 // tally lists the shards of an index that no staying node has in order: those

@@ -94,20 +94,22 @@ func (b *Book) Grant(config *cluster.Topology, w Wish, facts Facts) (Outcome, er
 			return err
 		}
 		out = Outcome{Said: said, Changed: !reflect.DeepEqual(was, c.clone())}
-		if !out.Changed {
+		if !out.Changed && !w.Force {
 			return nil
 		}
 		after := c.topology(config)
 		if err := named(after); err != nil {
 			return &RefusalError{Reason: err.Error()}
 		}
-		refusal, forsaken := weigh(w, before, after, facts)
+		refusal, forsaken := weigh(w, leaving(w, c.all(config), before, after), before, after, facts)
 		if refusal == nil {
 			return nil
 		}
 		if !w.Force || len(refusal.Lost) == 0 {
 			return refusal
 		}
+		// Forced again, it ends what was begun.
+		out.Changed = out.Changed || len(forsaken) > 0
 		out.Lost, out.Forsaken = refusal.Lost, forsaken
 		return nil
 	})
@@ -316,14 +318,20 @@ func (c *Changes) removeGroup(config *cluster.Topology, id string) (string, erro
 	return said, nil
 }
 
-// leaving lists the nodes that one topology has and a later one has not, and the
-// one that is to be removed, which may have been drained before.
-func leaving(w Wish, before, after *cluster.Topology) []string {
+// leaving lists the nodes that one topology has and a later one has not, and
+// those that are to leave by this wish and may have been to leave before.
+func leaving(w Wish, all, before, after *cluster.Topology) []string {
 	var ids []string
-	if _, still := after.Node(w.ID); w.Action == Remove && !still {
+	if _, still := after.Node(w.ID); (w.Action == Remove || w.Action == Drain) && !still {
 		ids = append(ids, w.ID)
 	}
-	for _, n := range before.Nodes() {
+	was := before.Nodes()
+	for _, g := range all.Groups {
+		if w.Action == RemoveGroup && g.ID == w.ID {
+			was = append(was, g.Nodes...)
+		}
+	}
+	for _, n := range was {
 		if _, still := after.Node(n.ID); !still {
 			ids = append(ids, n.ID)
 		}
