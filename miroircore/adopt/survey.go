@@ -99,7 +99,8 @@ func (a *adoption) look(ctx context.Context) error {
 	if err := s.once(ctx, s.Health); err != nil {
 		return a.unlike(err)
 	}
-	if resp, err := s.Call(ctx, http.MethodGet, "/_miroir/health", nil, 0); err == nil && resp.OK() {
+	var health json.RawMessage
+	if err := s.once(ctx, func(ctx context.Context) error { return s.Get(ctx, "/_miroir/health", &health) }); err == nil {
 		return fmt.Errorf("%s is a Miroir: have it write a dump (POST /dumps), start one Meilisearch from that, and import from there", a.From)
 	}
 	var version meili.Version
