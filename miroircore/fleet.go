@@ -232,12 +232,16 @@ func (f *fleet) answered(id string) {
 	}
 }
 
-// Version is the lowest version of the nodes that were reached: what it can do
-// all can do.
+// Version is the lowest version of the nodes that were reached and can be used:
+// what it can do all can do.
 func (f *fleet) Version() meili.Version {
 	var lowest meili.Version
 	for id := range *f.known.Load() {
-		v := f.health.State(id).Version
+		s := f.health.State(id)
+		v := s.Version
+		if s.Status == cluster.StatusIncompatible {
+			continue
+		}
 		if v.PkgVersion != "" && (lowest.PkgVersion == "" || cluster.CompareVersions(v.PkgVersion, lowest.PkgVersion) < 0) {
 			lowest = v
 		}

@@ -88,6 +88,19 @@ func (n Node) Restart() {
 	}
 }
 
+// Upgrade kills the node and has a server of another version take its place on
+// its address and its data. A real server stays of its version.
+func (n Node) Upgrade(version string) {
+	if n.real != nil {
+		n.real.kill()
+		n.real.start()
+		return
+	}
+	if err := n.Double.Upgrade(version); err != nil {
+		panic(err)
+	}
+}
+
 // Pause stops the node without ending it; Resume lets it go on.
 func (n Node) Pause() { n.signal(syscall.SIGSTOP, (*minimeili.Server).Pause) }
 

@@ -103,6 +103,15 @@ func (m *Server) Restart() error {
 	return m.start()
 }
 
+// Upgrade is Restart as a server of another version.
+func (m *Server) Upgrade(version string) error {
+	m.Stop()
+	m.mu.Lock()
+	m.config.version = version
+	m.mu.Unlock()
+	return m.start()
+}
+
 func (m *Server) start() error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
