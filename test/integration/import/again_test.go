@@ -83,6 +83,40 @@ func TestAnImportThatIsBrokenOffGoesOn(t *testing.T) {
 	}
 }
 
+func TestASourceThatIsWrittenToIsCaughtUpWith(t *testing.T) {
+	source := fleet.PlainWith(t, fleet.MasterKey)
+	put(t, source, http.MethodPost, "/indexes/books/documents?primaryKey=id", books(0, 3000))
+	f := fleet.Start(t, fleet.Split)
+	stop, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		for n := 3000; ; n += 10 {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			put(t, source, http.MethodPost, "/indexes/books/documents", books(n, n+10))
+			put(t, source, http.MethodPut, "/indexes/books/documents", fmt.Sprintf(`[{"id":%d,"title":"again"}]`, n%2999/3*3+1))
+			put(t, source, http.MethodPost, "/indexes/books/documents/delete-batch", fmt.Sprintf(`[%d]`, n%2999/3*3+2))
+		}
+	}()
+	first, _ := report(t, f, source) // what it meets is as it happens
+	close(stop)
+	<-stopped
+	if b := of(t, first, "books"); b.Sent < 2900 || b.Refused != 0 || !b.Equal && b.Said == "" {
+		t.Errorf("while it is written to: %+v", b)
+	}
+	last, err := report(t, f, source, "--delete")
+	if b := of(t, last, "books"); err != nil || !b.Equal || b.Passes != 1 || b.Sent > 3000 {
+		t.Errorf("when nobody writes any more: %+v, %v", b, err)
+	}
+	third, err := report(t, f, source)
+	if b := of(t, third, "books"); err != nil || b.Sent != 0 || !b.Equal {
+		t.Errorf("once more: %+v, %v", b, err)
+	}
+}
+
 func TestAPlanShowsAndDoesNothing(t *testing.T) {
 	source := fleet.PlainWith(t, fleet.MasterKey)
 	fill(t, source, 10)
