@@ -101,6 +101,8 @@ func rows() []row {
 		{"one of three nodes killed: p99 after a second, by before", "≤ 2 ×", "double", struck(false, killed)},
 		{"one of three nodes paused: p99 after a second, by before", "≤ 2 ×", "double", struck(false, paused)},
 		{"200 concurrent searches: memory early and late", "no growth", "double", soaked},
+		{"rebalance after adding a fourth node to three, 100,000 documents: copied by the least, p99 of searches by before", "≤ 1.05 ×, ≤ 1.5 ×", "real", grown(true, 100_000)},
+		{"catching up a node that missed 100,000 documents, by what it takes directly", "≥ 0.8 ×", "real", caughtUp(true, 100_000)},
 		{"ingest 100,000 documents through one node, by that node directly", "≥ 0.85 ×", "real", ingest},
 		{"one-document write, time to 202 at p50, above the node", "≤ 3 ms", "real", oneDocument},
 	}

@@ -42,6 +42,15 @@ func (p *process) stop() {
 	_ = p.command.Wait() // its exit code after a signal says nothing
 }
 
+// again starts a process that was stopped, on what it has.
+func (p *process) again(ctx context.Context) error {
+	next, err := start(ctx, p.command.Path, p.command.Dir, nil, p.url, p.key, p.command.Args[1:]...)
+	if err == nil {
+		p.command = next.command
+	}
+	return err
+}
+
 // startNode starts a Meilisearch, real or the double, on an empty folder.
 func (b *bench) startNode(ctx context.Context, real bool, more ...string) (*process, error) {
 	binary := b.double
