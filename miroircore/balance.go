@@ -7,8 +7,6 @@ import (
 	"maps"
 	"slices"
 
-	"github.com/google/uuid"
-
 	"github.com/miroir-gateway/miroir/miroircore/cluster/wanted"
 	"github.com/miroir-gateway/miroir/miroircore/imprint"
 	"github.com/miroir-gateway/miroir/miroircore/meili/node"
@@ -26,7 +24,9 @@ func (e *Engine) makeBalance() (err error) {
 		Quiesce: e.reader.Quiesce, Known: e.fleet.left, Forget: e.fleet.forget,
 		Made:        e.fleet.made,
 		Concurrency: func() int { return e.config().RebalanceShards },
-		Holder:      uuid.NewString(), Logger: e.o.Logger, Metrics: e.metrics, Now: e.o.Now,
+		// The store is locked by one gateway at a time: the lease that an earlier
+		// process left is this one's, and nobody waits for it to run out.
+		Holder: e.fleet.id, Logger: e.o.Logger, Metrics: e.metrics, Now: e.o.Now,
 	})
 	if err != nil {
 		return fmt.Errorf("open rebalancing: %w", err)

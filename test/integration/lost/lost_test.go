@@ -33,7 +33,7 @@ type rebuilt struct {
 }
 
 // lose ends the gateway, takes its state and journal away, and starts it again.
-func lose(t *testing.T, f *fleet.Fleet, options ...string) {
+func lose(t *testing.T, f *fleet.Fleet) {
 	t.Helper()
 	if err := caddy.Stop(); err != nil {
 		t.Fatal(err)
@@ -44,13 +44,18 @@ func lose(t *testing.T, f *fleet.Fleet, options ...string) {
 			t.Fatal(err)
 		}
 	}
-	start(t, f, options...)
+	start(t, f)
 }
 
-func start(t *testing.T, f *fleet.Fleet, options ...string) {
+func start(t *testing.T, f *fleet.Fleet) {
+	t.Helper()
+	startWith(t, f, f.Caddyfile())
+}
+
+func startWith(t *testing.T, f *fleet.Fleet, caddyfile string) {
 	t.Helper()
 	http.DefaultClient.CloseIdleConnections()
-	if err := f.Load(f.Caddyfile(options...)); err != nil {
+	if err := f.Load(caddyfile); err != nil {
 		t.Fatal(err)
 	}
 	fleet.Eventually(t, "each node was looked at", func() bool {
