@@ -36,7 +36,7 @@ type fleet struct {
 	topology atomic.Pointer[cluster.Topology]
 	clients  atomic.Pointer[map[string]*node.Client]
 	known    atomic.Pointer[map[string]cluster.Node]
-	admitted sync.Map // node id → true once it is known to be of this fleet
+	admitted sync.Map // node id → *probation, once it is known to be of this fleet
 	// formerly is the id of the fleet that this one was rebuilt from: whoever has
 	// its mark is given this fleet's.
 	formerly   atomic.Pointer[string]

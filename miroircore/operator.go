@@ -152,7 +152,7 @@ func (o *operator) Adopt(ctx context.Context, id string, force bool) *meili.Erro
 		}
 		return meili.NewError("miroir_unavailable_node", "%v", err)
 	}
-	o.e.fleet.admitted.Store(id, true)
+	o.e.fleet.admitted.Store(id, new(probation))
 	return nil
 }
 

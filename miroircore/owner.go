@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/miroir-gateway/miroir/miroircore/imprint"
@@ -15,7 +16,15 @@ import (
 // that this gateway does not know, is not used. Nor is one that knows more than
 // this gateway's state does: what was made since would be nobody's.
 
-const claimTimeout = 20 * time.Second
+const (
+	claimTimeout = 20 * time.Second
+	// lookAgain is after how many probes it is looked again whose a node is.
+	lookAgain = 6
+)
+
+// probation is how many probes are left before it is looked again whose a node
+// is: none at first, as another gateway may have marked it at the same moment.
+type probation struct{ probes atomic.Int32 }
 
 // errOlder says that what a node has been marked with is newer than the state.
 var errOlder = errors.New("this gateway's state is older than what the node was last told of the fleet's indexes, as after an older backup was restored: " +
@@ -24,8 +33,9 @@ var errOlder = errors.New("this gateway's state is older than what the node was 
 // admit tells why a node that answers must not be used, or nil. A node without
 // a mark and without unknown indexes is given this fleet's.
 func (f *fleet) admit(ctx context.Context, c *node.Client) error {
-	if _, ok := f.admitted.Load(c.ID()); ok {
-		return nil
+	if found, ok := f.admitted.Load(c.ID()); ok {
+		p, _ := found.(*probation)
+		return f.stillMine(ctx, c, p)
 	}
 	mine, err := f.marked(ctx, c)
 	if err == nil && !mine {
@@ -34,8 +44,26 @@ func (f *fleet) admit(ctx context.Context, c *node.Client) error {
 	if err != nil {
 		return err
 	}
-	f.admitted.Store(c.ID(), true)
+	f.admitted.Store(c.ID(), new(probation))
 	return nil
+}
+
+// stillMine tells of a node in use that another gateway has taken over. One that
+// is too busy to say whose it is, is asked again.
+func (f *fleet) stillMine(ctx context.Context, c *node.Client, p *probation) error {
+	if p.probes.Add(-1) >= 0 {
+		return nil
+	}
+	mark, err := imprint.Read(ctx, c)
+	if err != nil || mark == nil {
+		return nil
+	}
+	p.probes.Store(lookAgain)
+	if mark.Fleet == f.id || mark.Fleet == f.predecessor() {
+		return nil
+	}
+	f.admitted.Delete(c.ID())
+	return fmt.Errorf("node was taken over by fleet %s, from %s: another gateway is pointed at it; `caddy miroir node adopt %s` takes it back once that has stopped", mark.Fleet, f.id, c.ID())
 }
 
 // marked tells whether a node has this fleet's mark; an error where it has

@@ -63,7 +63,8 @@ type HealthOptions struct {
 	// brought to it there, and where that fails it is tried again.
 	Changed  func(id string, up bool)
 	Answered func(id string)
-	// Admit may refuse a node that answers, with the reason.
+	// Admit may refuse a node that answers, with the reason. It is asked at each
+	// probe.
 	Admit  func(ctx context.Context, c *node.Client) error
 	Logger *slog.Logger
 	Now    func() time.Time
@@ -177,9 +178,6 @@ func (h *Health) ask(ctx context.Context, id string, client *node.Client) (versi
 	}
 	if unfit := Compatible(v.PkgVersion); unfit != nil {
 		return *v, unfit, nil
-	}
-	if s := h.State(id); s.Status == StatusUp && s.answered && s.Version == *v {
-		return *v, nil, nil
 	}
 	unfit, err = sorted(h.o.Admit(ctx, client))
 	return *v, unfit, err
