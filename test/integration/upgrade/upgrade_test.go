@@ -187,38 +187,76 @@ func TestNodeOfAnotherVersionIsRefusedAndHoldsNobodyUp(t *testing.T) {
 	w.end(t)
 }
 
+// The uids of the keys that the gateway speaks to nodes with.
+const (
+	first  = "6062abda-a5aa-4414-ac91-ecd7944c0f8d"
+	second = "6062abda-a5aa-4414-ac91-ecd7944c0f8e"
+)
+
+// mint gives nodes a key of a uid: equal on all, as their master keys are.
+func mint(t *testing.T, uid string, nodes ...fleet.Node) (key string) {
+	t.Helper()
+	for _, n := range nodes {
+		var made struct{ Key string }
+		n.Do(t, http.MethodPost, "/keys", fmt.Sprintf(`{"uid":%q,"actions":["*"],"indexes":["*"],"expiresAt":null}`, uid)).Decode(t, &made)
+		key = made.Key
+	}
+	return key
+}
+
+// revoke takes a key from a node.
+func revoke(t *testing.T, uid string, n fleet.Node) {
+	t.Helper()
+	if a := n.Do(t, http.MethodDelete, "/keys/"+uid, ""); a.Status != http.StatusNoContent {
+		t.Fatalf("%d %s", a.Status, a.Body)
+	}
+}
+
+// speakWith has the gateway use keys.
+func speakWith(t *testing.T, f *fleet.Fleet, keys string) {
+	t.Helper()
+	if err := f.Load(regexp.MustCompile(`node_key .*`).ReplaceAllString(f.Caddyfile(), "node_key "+keys)); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // The key of each node is changed in turn: with both keys configured a node may
 // have either.
 func TestNodeKeysAreRotatedUnderLoad(t *testing.T) {
 	f := fleet.Start(t, fleet.Copies)
-	const first, second = "6062abda-a5aa-4414-ac91-ecd7944c0f8d", "6062abda-a5aa-4414-ac91-ecd7944c0f8e"
-	mint := func(uid string) (key string) {
-		for _, n := range f.Nodes { // equal on all, as their master keys are
-			var made struct{ Key string }
-			n.Do(t, http.MethodPost, "/keys", fmt.Sprintf(`{"uid":%q,"actions":["*"],"indexes":["*"],"expiresAt":null}`, uid)).Decode(t, &made)
-			key = made.Key
-		}
-		return key
-	}
-	load := func(keys string) {
-		t.Helper()
-		if err := f.Load(regexp.MustCompile(`node_key .*`).ReplaceAllString(f.Caddyfile(), "node_key "+keys)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	older, newer := mint(first), mint(second)
-	load(older)
+	older, newer := mint(t, first, f.Nodes...), mint(t, second, f.Nodes...)
+	speakWith(t, f, older)
 	w := begin(t, f)
 	w.more(t)
-	load(older + " " + newer)
+	speakWith(t, f, older+" "+newer)
 	for _, n := range f.Nodes {
 		w.more(t)
-		if a := n.Do(t, http.MethodDelete, "/keys/"+first, ""); a.Status != http.StatusNoContent {
-			t.Fatalf("%d %s", a.Status, a.Body)
-		}
+		revoke(t, first, n)
 		w.more(t)
 	}
-	load(newer)
+	speakWith(t, f, newer)
 	w.more(t)
+	w.end(t)
+}
+
+// A node that refuses the key, and so everything, is named with what it says,
+// and holds nobody up; it gets what it missed when it takes the key again.
+func TestNodeThatRefusesTheKeyIsNamedAndHoldsNobodyUp(t *testing.T) {
+	f := fleet.Start(t, fleet.Copies)
+	speakWith(t, f, mint(t, first, f.Nodes...))
+	w := begin(t, f)
+	w.more(t)
+	n := f.Nodes[2]
+	revoke(t, first, n)
+	fleet.Eventually(t, "status says why", func() bool {
+		said, _, why := state(t, f, n.ID)
+		return said == "incompatible" && strings.Contains(why, "invalid_api_key")
+	})
+	w.more(t)
+	f.Write(t, http.MethodPatch, "/indexes/books/settings", `{"stopWords":["the"]}`)
+	f.Write(t, http.MethodDelete, "/indexes/books/documents/1001", "")
+	w.more(t)
+	mint(t, first, n)
+	w.ok(t)
 	w.end(t)
 }
