@@ -14,7 +14,7 @@ const (
 	// publishEvery is how often it is looked whether nodes know the catalog as it
 	// is. Several changes at once, as when indexes are made one after another, are
 	// one task for a node.
-	publishEvery = 500 * time.Millisecond
+	publishEvery = 100 * time.Millisecond
 	// publishAgain is how long a node that did not take it is left alone.
 	publishAgain = 5 * time.Second
 )

@@ -53,7 +53,7 @@ func (f *fleet) missing(ix *index.Index) []int {
 
 // Report is the state of the fleet for operators.
 func (f *fleet) Report() api.Report {
-	r := api.Report{Status: "ok", Version: f.Version().PkgVersion, Copies: f.Topology().Replication, Groups: []api.GroupReport{}, Problems: []string{}}
+	r := api.Report{Status: "ok", Version: f.Version().PkgVersion, Epoch: f.e.catalog.Contents().Revision, Copies: f.Topology().Replication, Groups: []api.GroupReport{}, Problems: []string{}}
 	shards := f.shardCounts()
 	for _, g := range f.Topology().Groups {
 		group := api.GroupReport{ID: g.ID, State: f.e.balance.GroupState(g.ID), Nodes: []api.NodeReport{}}

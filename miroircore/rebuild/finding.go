@@ -59,7 +59,8 @@ func compare(a, b *held) int {
 // index puts the index together; nil where nothing is left of it.
 func (f *finding) index(ctx context.Context, taken map[string]bool) (*index.Index, error) {
 	best := f.best()
-	if best == nil && f.entry == nil {
+	if best == nil && (f.entry == nil || len(f.absentNodes()) == 0) {
+		f.note("index %s was on nodes, and none has it: it was deleted just before the state was lost, and is not brought back", f.physical)
 		return nil, nil
 	}
 	f.ix = &index.Index{UID: f.physical, Physical: f.physical, Settings: settings.Default(), SettingsVersion: 1, Deletes: true}

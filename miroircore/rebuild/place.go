@@ -120,8 +120,18 @@ func (f *finding) absent(shard int) (list []member) {
 	if f.entry == nil || f.entry.Placement == nil {
 		return nil
 	}
+	for _, n := range f.absentNodes() {
+		if f.entry.Placement.Holds(n.id, shard) {
+			list = append(list, n)
+		}
+	}
+	return list
+}
+
+// absentNodes lists the nodes that do not answer.
+func (f *finding) absentNodes() (list []member) {
 	for _, n := range f.o.Topology.Nodes() {
-		if !slices.ContainsFunc(f.nodes, func(s *seen) bool { return s.ID == n.ID }) && f.entry.Placement.Holds(n.ID, shard) {
+		if !slices.ContainsFunc(f.nodes, func(s *seen) bool { return s.ID == n.ID }) {
 			list = append(list, member{n.ID, n.Group})
 		}
 	}
