@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"path"
 	"slices"
+	"time"
 
 	"github.com/miroir-gateway/miroir/miroircore/cluster"
 	"github.com/miroir-gateway/miroir/miroircore/meili"
@@ -16,8 +17,8 @@ import (
 )
 
 // OldestSource is the oldest version of Meilisearch that can be adopted:
-// earlier ones show the vectors of documents under an experimental feature only.
-const OldestSource = "1.13.0"
+// earlier ones do not give documents by a list of their ids.
+const OldestSource = "1.14.0"
 
 // server is what one side has.
 type server struct {
@@ -69,9 +70,18 @@ func (s *side) indexes(ctx context.Context) (all []meili.Index, err error) {
 		return err
 	})
 	slices.SortFunc(all, func(a, b meili.Index) int {
-		return cmp.Or(cmp.Compare(a.CreatedAt, b.CreatedAt), cmp.Compare(a.UID, b.UID))
+		return cmp.Or(moment(a.CreatedAt).Compare(moment(b.CreatedAt)), cmp.Compare(a.UID, b.UID))
 	})
 	return all, err
+}
+
+// moment reads a date; what is none is the beginning of time.
+func moment(text string) time.Time {
+	at, err := time.Parse(time.RFC3339Nano, text)
+	if err != nil {
+		return time.Time{}
+	}
+	return at
 }
 
 // keyPage is how many keys one request asks for.
