@@ -27,16 +27,10 @@ var known = func() map[string]bool {
 }()
 
 // ShownDigest is the SHA-256 of settings as a node shows them, in hex: of their
-// canonical form, so that neither order nor what a server adds that this
-// gateway does not know makes a difference.
+// canonical form, so that neither order nor what a newer server adds, at any
+// depth, makes a difference.
 func ShownDigest(shown json.RawMessage) (string, error) {
-	var list []member
-	for _, m := range members(shown) {
-		if known[m.name] {
-			list = append(list, m)
-		}
-	}
-	s, err := settings.FromRaw(object(list))
+	s, err := settings.FromShown(shown)
 	if err != nil {
 		return "", err
 	}

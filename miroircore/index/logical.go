@@ -44,7 +44,7 @@ func Logical(shown json.RawMessage, earlier *settings.Settings) (*settings.Setti
 		}
 		list = append(list, m)
 	}
-	return settings.FromRaw(object(list))
+	return settings.FromShown(object(list))
 }
 
 // Ours says whether settings that a node shows are those of an index that a

@@ -62,6 +62,8 @@ func (f *Fields[T]) Read(dst *T, in In) *meili.Error {
 		n, ok := f.index[member.Name]
 		switch {
 		case ok:
+		case in.lax:
+			continue
 		case f.guard != nil:
 			return f.guard(in, member.Name, f.names)
 		case f.open:
@@ -71,7 +73,7 @@ func (f *Fields[T]) Read(dst *T, in In) *meili.Error {
 		}
 		field := &f.list[n]
 		at.key = member.Name
-		child := In{Value: &member.Value, Code: in.Code, at: at, query: in.query}
+		child := In{Value: &member.Value, Code: in.Code, at: at, query: in.query, lax: in.lax}
 		if field.Code != "" {
 			child.Code = field.Code
 		}
@@ -101,7 +103,7 @@ func (in In) Each(read func(i int, in In) *meili.Error) *meili.Error {
 	at := &location{prev: in.at}
 	for i := range in.Value.Elems {
 		at.index = i
-		if err := read(i, In{Value: &in.Value.Elems[i], Code: in.Code, at: at, query: in.query}); err != nil {
+		if err := read(i, In{Value: &in.Value.Elems[i], Code: in.Code, at: at, query: in.query, lax: in.lax}); err != nil {
 			return err
 		}
 	}
@@ -117,7 +119,7 @@ func (in In) EachMember(read func(name string, in In) *meili.Error) *meili.Error
 	for i := range in.Value.Members {
 		member := &in.Value.Members[i]
 		at.key = member.Name
-		if err := read(member.Name, In{Value: &member.Value, Code: in.Code, at: at, query: in.query}); err != nil {
+		if err := read(member.Name, In{Value: &member.Value, Code: in.Code, at: at, query: in.query, lax: in.lax}); err != nil {
 			return err
 		}
 	}
@@ -126,12 +128,12 @@ func (in In) EachMember(read func(name string, in In) *meili.Error) *meili.Error
 
 // Elem is the i-th element of in, as messages locate it, holding v.
 func (in In) Elem(i int, v *Value) In {
-	return In{Value: v, Code: in.Code, at: &location{prev: in.at, index: i}, query: in.query}
+	return In{Value: v, Code: in.Code, at: &location{prev: in.at, index: i}, query: in.query, lax: in.lax}
 }
 
 // Member is the member name of in, as messages locate it, holding v.
 func (in In) Member(name string, v *Value) In {
-	return In{Value: v, Code: in.Code, at: &location{prev: in.at, key: name, isKey: true}, query: in.query}
+	return In{Value: v, Code: in.Code, at: &location{prev: in.at, key: name, isKey: true}, query: in.query, lax: in.lax}
 }
 
 // String reads a string.

@@ -41,10 +41,14 @@ type In struct {
 
 	at    *location
 	query bool
+	lax   bool // members that are not known are skipped, however deep they lie
 }
 
 // Body is the root of a JSON body whose errors have the code bad_request.
 func Body(v *Value) In { return In{Value: v, Code: "bad_request", at: &location{}} }
+
+// Foreign is Body for what a server has written that may know more members.
+func Foreign(v *Value) In { return In{Value: v, at: &location{}, lax: true} }
 
 // WithCode is in with another code.
 func (in In) WithCode(code string) In {

@@ -134,6 +134,22 @@ func FromRaw(raw json.RawMessage) (*Settings, error) {
 	return nil, errors.New("reading settings: " + err.Message)
 }
 
+// FromShown reads settings as a server shows them that may be of a newer version:
+// what it has beyond those of this one is left out.
+func FromShown(raw json.RawMessage) (*Settings, error) {
+	v, err := decode.ParseBody(raw)
+	if err == nil {
+		p := newPatch()
+		if err = patchFields.Read(&p.values, decode.Foreign(v)); err == nil {
+			var s *Settings
+			if s, err = p.Apply(usual); err == nil {
+				return s, nil
+			}
+		}
+	}
+	return nil, errors.New("reading settings: " + err.Message)
+}
+
 // JSON is the settings as the settings route shows them, secrets redacted; the
 // features that are on add settings of their own.
 func (s *Settings) JSON(f meili.Features) json.RawMessage {
