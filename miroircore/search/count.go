@@ -53,7 +53,7 @@ func (r *Reader) inquire(ctx context.Context, call Call, p *prepared, list []inq
 	out := make([][]told, len(list))
 	for _, part := range g.parts {
 		var answer struct{ Results []told }
-		if err := json.Unmarshal(part.body, &answer); err != nil || len(answer.Results) != len(list) {
+		if err := json.Unmarshal(part.resp.Body, &answer); err != nil || len(answer.Results) != len(list) {
 			return nil, meili.NewError("internal", "counting what a search finds: node %s gave %d of %d answers", part.leg.Node, len(answer.Results), len(list))
 		}
 		for i, t := range answer.Results {

@@ -209,7 +209,7 @@ func (r *Reader) pieces(ctx context.Context, call Call, p *prepared, pieces int)
 	c = &census{}
 	for _, part := range g.parts {
 		var answer struct{ Results []json.RawMessage }
-		if e := json.Unmarshal(part.body, &answer); e != nil {
+		if e := json.Unmarshal(part.resp.Body, &answer); e != nil {
 			return nil, 0, 0, meili.NewError("internal", "reading what a search finds: %v", e)
 		}
 		for _, body := range answer.Results {

@@ -121,5 +121,6 @@ func (s *scatter) duplicate(id string) {
 			r.o.Metrics.Leg(id, "ok", took)
 		}
 		t.Policy.End(id, took, how)
+		resp.Release()
 	})
 }

@@ -116,7 +116,7 @@ func (r *Reader) frequencies(ctx context.Context, call Call, p *prepared) ([]mer
 	defer g.release()
 	documents := 0
 	for _, part := range g.parts {
-		counts, _ := totals(part.body)
+		counts, _ := totals(part.resp.Body)
 		documents += counts[0]
 		for i, n := range counts[1:] {
 			terms[i].Documents += n

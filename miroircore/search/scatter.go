@@ -7,6 +7,7 @@ import (
 
 	"github.com/miroir-gateway/miroir/miroircore/index"
 	"github.com/miroir-gateway/miroir/miroircore/meili"
+	"github.com/miroir-gateway/miroir/miroircore/meili/node"
 	"github.com/miroir-gateway/miroir/miroircore/search/hit"
 	"github.com/miroir-gateway/miroir/miroircore/search/plan"
 )
@@ -32,10 +33,9 @@ type question struct {
 type part struct {
 	leg    plan.Leg
 	whole  bool
-	status int
-	body   []byte
-	answer *hit.Answer
-	behind bool // the node was, with writes
+	resp   *node.Response
+	answer *hit.Answer // refers to the response's body
+	behind bool        // the node was, with writes
 }
 
 // gathered is what all nodes answered.
@@ -50,6 +50,7 @@ func (g *gathered) release() {
 	for _, p := range g.parts {
 		if p.answer != nil {
 			p.answer.Release()
+			p.resp.Release()
 		}
 	}
 }

@@ -75,7 +75,7 @@ func (s *scatter) call(ctx context.Context, q *sending) reply {
 func (s *scatter) understood(ctx context.Context, q *sending, came reply) outcome {
 	p := q.part
 	if came.err == nil {
-		p.status, p.body = came.resp.Status, came.resp.Body
+		p.resp = came.resp
 		came.err = s.understand(&p)
 	}
 	how := plan.Dropped
@@ -114,6 +114,7 @@ func (s *scatter) unread(q *sending, came reply) {
 		came.err = fmt.Errorf("node %s: status %d", q.part.leg.Node, came.resp.Status)
 	}
 	s.learn(q.part.leg.Node, came, how)
+	came.resp.Release()
 	q.ended()
 }
 
@@ -147,32 +148,33 @@ func (s *scatter) learn(id string, came reply, canceled plan.Ending) {
 
 // understand tells answers from refusals and from failures.
 func (s *scatter) understand(p *part) error {
+	status := p.resp.Status
 	switch {
-	case p.status == http.StatusOK:
+	case status == http.StatusOK:
 		if s.q.read == nil {
 			return nil
 		}
-		a, err := s.q.read(p.body, p.whole)
+		a, err := s.q.read(p.resp.Body, p.whole)
 		if err != nil {
 			return fmt.Errorf("node %s: %w", p.leg.Node, err)
 		}
 		p.answer = a
 		return nil
-	case p.status >= 500 || p.status < 400:
-		return fmt.Errorf("node %s: status %d", p.leg.Node, p.status)
+	case status >= 500 || status < 400:
+		return fmt.Errorf("node %s: status %d", p.leg.Node, status)
 	}
-	switch p.status {
+	switch status {
 	case http.StatusUnauthorized, http.StatusForbidden, http.StatusRequestTimeout, http.StatusTooManyRequests:
-		return fmt.Errorf("node %s: status %d", p.leg.Node, p.status)
+		return fmt.Errorf("node %s: status %d", p.leg.Node, status)
 	}
 	var answer meili.Error
-	if err := json.Unmarshal(p.body, &answer); err != nil || answer.Code == "" {
-		return fmt.Errorf("node %s: status %d without an error", p.leg.Node, p.status)
+	if err := json.Unmarshal(p.resp.Body, &answer); err != nil || answer.Code == "" {
+		return fmt.Errorf("node %s: status %d without an error", p.leg.Node, status)
 	}
 	if answer.Code == "index_not_found" {
 		s.absent.Store(true)
 		return fmt.Errorf("node %s: %w", p.leg.Node, errAbsent)
 	}
-	answer.Status = p.status
+	answer.Status = status
 	return &refusal{&answer}
 }

@@ -22,7 +22,7 @@ func (c *Client) Stream(ctx context.Context, pathAndQuery string) (io.ReadCloser
 		return resp.Body, nil
 	}
 	defer resp.Body.Close()
-	text, err := read(resp, DefaultLimit)
+	text, err := read(resp, DefaultLimit, new(room))
 	if err != nil {
 		return nil, c.wrap(ctx, http.MethodGet, pathAndQuery, err)
 	}
