@@ -24,6 +24,10 @@ const (
 	unsettled      = 4
 )
 
+// Metadata begins the customMetadata of every request that is written to a node
+// beside its outbox.
+const Metadata = "miroir-fill/"
+
 // Progress is what a round came to.
 type Progress struct {
 	Copied, Deleted int
@@ -208,27 +212,11 @@ func (c *copying) remove(spare int) error {
 // byID copies the documents of the source that have these ids and strikes them
 // from a set.
 func (c *copying) byID(ids []string, strike map[string]bool) error {
-	for chunk := range slices.Chunk(ids, fullPage) {
-		r := c.reader(c.source, 0, false)
-		r.page = fullPage
-		for offset := 0; ; {
-			a, err := r.fetch(c.ctx, fetch{IDs: chunk, Offset: offset})
-			if err != nil {
-				return at(c.source.ID(), c.ix, "read", err)
-			}
-			for i := range a.docs {
-				e := r.entry(&a.docs[i])
-				delete(strike, string(e.ID))
-				if err := c.add(e, a.docs[i].Text); err != nil {
-					return err
-				}
-			}
-			if offset += len(a.docs); len(a.docs) == 0 || offset >= a.total {
-				break
-			}
-		}
-	}
-	return nil
+	err := c.reader(c.source, 0, false).named(c.ctx, ids, func(e Entry, text []byte) error {
+		delete(strike, string(e.ID))
+		return c.add(e, text)
+	})
+	return at(c.source.ID(), c.ix, "read", err)
 }
 
 // add puts a document into the chunk for the target.
@@ -257,7 +245,7 @@ func (c *copying) flush() error {
 // enqueue sends a request to the target, and waits for earlier ones where there
 // are many.
 func (c *copying) enqueue(route string, body *node.Body) error {
-	metadata := "miroir-fill/" + uuid.NewString()
+	metadata := Metadata + uuid.NewString()
 	path := "/indexes/" + url.PathEscape(c.ix.Physical) + route + "customMetadata=" + url.QueryEscape(metadata)
 	task, err := c.target.Enqueue(c.ctx, http.MethodPost, path, body)
 	if err != nil {
