@@ -9,6 +9,7 @@ import (
 	"github.com/miroir-gateway/miroir/miroircore/index"
 	"github.com/miroir-gateway/miroir/miroircore/meili"
 	"github.com/miroir-gateway/miroir/miroircore/meili/settings"
+	"github.com/miroir-gateway/miroir/miroircore/write/failpoint"
 	"github.com/miroir-gateway/miroir/miroircore/write/outbox"
 )
 
@@ -127,7 +128,13 @@ func (a *changeSettings) commit(w *Writer, o *operation) (json.RawMessage, error
 	w.mutex.Lock()
 	w.newest[o.bind.Physical] = o.op
 	w.mutex.Unlock()
+	if err := failpoint.Hit("settings.read-back"); err != nil {
+		return nil, err
+	}
 	w.checkSettings(o)
+	if err := failpoint.Hit("settings.commit"); err != nil {
+		return nil, err
+	}
 	if o.bind.New != nil {
 		if err := w.make(o, ""); err != nil {
 			return nil, err
@@ -141,7 +148,9 @@ func (a *changeSettings) commit(w *Writer, o *operation) (json.RawMessage, error
 	if err != nil {
 		return nil, err
 	}
-	_, err = w.opts.Catalog.SetSettings(ix.UID, next, w.opts.Now())
+	if _, err = w.opts.Catalog.SetSettings(ix.UID, next, w.opts.Now()); err == nil {
+		err = failpoint.Hit("settings.committed")
+	}
 	return o.Details, err
 }
 

@@ -8,6 +8,7 @@ import (
 	"github.com/miroir-gateway/miroir/miroircore/index"
 	"github.com/miroir-gateway/miroir/miroircore/meili"
 	"github.com/miroir-gateway/miroir/miroircore/meili/settings"
+	"github.com/miroir-gateway/miroir/miroircore/write/failpoint"
 )
 
 const (
@@ -98,7 +99,7 @@ func (w *Writer) readSettings(id, physical string) (string, bool) {
 func (w *Writer) watchSettings() {
 	timer := time.NewTimer(w.tuning().RepairPause)
 	defer timer.Stop()
-	looked := w.opts.Now()
+	var looked time.Time // a restart may have forgotten what was found before
 	for {
 		select {
 		case <-w.ctx.Done():
@@ -106,7 +107,7 @@ func (w *Writer) watchSettings() {
 		case <-timer.C:
 		}
 		timer.Reset(w.tuning().RepairPause)
-		if w.opts.Now().Sub(looked) >= w.tuning().SettingsCheck {
+		if w.opts.Probed() && w.opts.Now().Sub(looked) >= w.tuning().SettingsCheck {
 			looked = w.opts.Now()
 			w.lookForDrift()
 		}
@@ -157,7 +158,10 @@ func (w *Writer) repairSettings() {
 			continue
 		}
 		ctx, cancel := context.WithTimeout(w.ctx, repairTime)
-		err := w.Prepare(ctx, d.Node, ix.UID)
+		err := failpoint.Hit("settings.repair")
+		if err == nil {
+			err = w.Prepare(ctx, d.Node, ix.UID)
+		}
 		cancel()
 		if err == nil {
 			w.log.Info("the settings of an index were repaired on a node", "node", d.Node, "index", d.Physical)
