@@ -86,6 +86,7 @@ func (f *fleet) forget(id string) error {
 		return errors.New("it was given shards again")
 	}
 	f.e.writer.GiveUp(id)
+	f.proofs.Delete(id)
 	err := f.e.store.Update(func(tx state.Tx) error { return tx.Delete(fleetTable, nodeKey(id)) })
 	if err != nil {
 		return fmt.Errorf("forget the address of node %s: %w", id, err)

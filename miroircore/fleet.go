@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"net/http"
 	"net/url"
 	"slices"
 	"sync"
@@ -36,6 +37,7 @@ type fleet struct {
 	topology atomic.Pointer[cluster.Topology]
 	clients  atomic.Pointer[map[string]*node.Client]
 	known    atomic.Pointer[map[string]cluster.Node]
+	proofs   sync.Map // node id → *proof
 	admitted sync.Map // node id → *probation, once it is known to be of this fleet
 	// formerly is the id of the fleet that this one was rebuilt from: whoever has
 	// its mark is given this fleet's.
@@ -78,7 +80,7 @@ func (f *fleet) configure(c *Config) error {
 	}
 	clients := make(map[string]*node.Client, len(known))
 	for id, n := range known {
-		clients[id] = f.client(id, n.URL, c)
+		clients[id] = node.New(id, n.URL, f.keys, f.prover(id, f.transport(c)))
 	}
 	for id := range *f.known.Load() {
 		if _, still := known[id]; !still {
@@ -92,13 +94,18 @@ func (f *fleet) configure(c *Config) error {
 	return nil
 }
 
-// client makes the client of a node.
+// client makes the client of a server that is not of the fleet yet.
 func (f *fleet) client(id string, at *url.URL, c *Config) *node.Client {
-	transport := c.Transport
-	if transport == nil {
-		transport = f.e.transport
+	return node.New(id, at, f.keys, f.transport(c))
+}
+
+func (f *fleet) keys() []string { return f.e.config().NodeKeys }
+
+func (f *fleet) transport(c *Config) http.RoundTripper {
+	if c.Transport == nil {
+		return f.e.transport
 	}
-	return node.New(id, at, func() []string { return f.e.config().NodeKeys }, transport)
+	return c.Transport
 }
 
 // remember gives the nodes of a topology and those that placements still name.
@@ -226,6 +233,9 @@ func (f *fleet) answered(id string) {
 	c, ok := f.Client(id)
 	if !ok {
 		return
+	}
+	if err := f.prover(id, nil).sure(context.Background()); err != nil {
+		f.e.o.Logger.Debug("a node that answers is looked at again", "node", id, "error", err)
 	}
 	if err := f.e.feature.Push(context.Background(), c); err != nil {
 		f.e.o.Logger.Warn("node does not follow the experimental features yet", "node", id, "error", err)
