@@ -3,6 +3,7 @@ package gateway
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/miroir-gateway/miroir/test/fleet"
 )
@@ -100,4 +101,35 @@ func TestNobodyWaitsLongerThanMaxWait(t *testing.T) {
 		f.Want(t, 503, "POST", "/indexes/books/search", `{}`, "X-Miroir-Session: "+a.Header.Get("X-Miroir-Session"), header)
 	}
 	node.ReleaseTasks()
+}
+
+// Where the configuration says so a change of settings is on one node after the
+// other, while documents wait and searches go on.
+func TestSettingsGoFromNodeToNode(t *testing.T) {
+	shape := fleet.Copies
+	shape.Options = []string{"settings_strategy sequential"}
+	f := fleet.Start(t, shape)
+	f.Write(t, "POST", "/indexes/books/documents", `[{"id":1,"n":"one"}]`)
+	a := f.Want(t, 202, "PATCH", "/indexes/books/settings", `{"filterableAttributes":["n"]}`)
+	b := f.Want(t, 202, "POST", "/indexes/books/documents", `[{"id":2,"n":"two"}]`)
+	for _, answer := range []fleet.Answer{a, b} {
+		var summary struct{ TaskUID uint32 }
+		answer.Decode(t, &summary)
+		if task := f.Await(t, summary.TaskUID); task.Status != "succeeded" {
+			t.Errorf("%+v", task)
+		}
+	}
+	f.Want(t, 200, "POST", "/indexes/books/search", `{"filter":"n = two"}`)
+	var finished time.Time
+	for _, n := range f.Nodes {
+		var page struct {
+			Results []struct{ StartedAt, FinishedAt time.Time }
+		}
+		n.Do(t, "GET", "/tasks?types=settingsUpdate&indexUids=books", "").Decode(t, &page)
+		if last := page.Results[0]; last.StartedAt.Before(finished) {
+			t.Errorf("node %s began at %s, before the one before it had ended at %s", n.ID, last.StartedAt, finished)
+		} else {
+			finished = last.FinishedAt
+		}
+	}
 }
