@@ -159,8 +159,11 @@ func runImport(ctx context.Context, o adopt.Options, view importView, dry bool) 
 	o.Progress = shown.event
 	plan, err := adopt.Draw(ctx, o)
 	shown.clear()
+	if ctx.Err() != nil {
+		return errors.New("stopped; nothing was done")
+	}
 	if err != nil {
-		return stopped(ctx, err)
+		return err
 	}
 	if err := view.plan(o.From, plan); err != nil {
 		return err

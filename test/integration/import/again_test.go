@@ -132,6 +132,33 @@ func TestAPlanShowsAndDoesNothing(t *testing.T) {
 	}
 }
 
+func TestKeysOfAnotherMasterKeyAreSaidToHaveOtherValues(t *testing.T) {
+	source := fleet.Plain(t)
+	f := fleet.Start(t, fleet.One)
+	for range 2 {
+		out, _, err := run(t.Context(), f, source, "--key", fleet.PlainKey)
+		if err != nil || !strings.Contains(out, "note: keys have other values here") || strings.Contains(out, fleet.PlainKey) {
+			t.Errorf("%v\n%s", err, out)
+		}
+	}
+	if out, _, err := run(t.Context(), f, source, "--key", fleet.PlainKey, "--skip-keys"); err != nil || strings.Contains(out, "keys") {
+		t.Errorf("without keys: %v\n%s", err, out)
+	}
+}
+
+func TestAGatewayElsewhereIsReachedByItsAddress(t *testing.T) {
+	source := fleet.PlainWith(t, fleet.MasterKey)
+	put(t, source, http.MethodPost, "/indexes/books/documents?primaryKey=id", books(0, 50))
+	f := fleet.Start(t, fleet.Split)
+	r, err := report(t, f, source, "--to", f.URL, "--to-key", fleet.MasterKey)
+	if err != nil || of(t, r, "books").Sent != 50 {
+		t.Errorf("%+v, %v", r, err)
+	}
+	if _, _, err := run(t.Context(), f, source, "--key", fleet.MasterKey, "--to", f.URL, "--to-key", "wrong"); err == nil || !strings.Contains(err.Error(), "looking at what the gateway has") {
+		t.Errorf("with a wrong key: %v", err)
+	}
+}
+
 func TestOthersWritesAreNotOverwritten(t *testing.T) {
 	source := fleet.PlainWith(t, fleet.MasterKey)
 	fill(t, source, 100)
