@@ -1,6 +1,8 @@
 // Package journal keeps the write operations that have not ended everywhere on
 // the gateway's disk. Records are appended to segment files; many appenders
-// share one sync. A segment goes when everything up to its end is closed.
+// share one sync. A segment goes when everything up to its end is closed; what
+// is not closed for long is brought forward, so that it does not keep all that
+// came after it.
 package journal
 
 import (
@@ -55,6 +57,7 @@ type Journal struct {
 	// Owned by the goroutine that writes.
 	current *segment
 	next    uint64
+	resting int // batches for which nothing is brought forward, since that failed
 }
 
 // batch is what the next write takes to the disk: records of many appenders.
@@ -69,10 +72,11 @@ type batch struct {
 }
 
 type placed struct {
-	kind   Kind
-	op     uint64
-	size   int64
-	offset int64 // inside the batch's data
+	kind    Kind
+	op      uint64
+	size    int64
+	offset  int64 // inside the batch's data
+	payload span  // of a whole: where its payload lies inside it
 }
 
 // Ticket stands for one append.
@@ -127,7 +131,7 @@ func (j *Journal) append(durable bool, records []Record) *Ticket {
 	for _, r := range records {
 		offset := int64(len(b.data))
 		b.data = appendRecord(b.data, r)
-		b.records = append(b.records, placed{kind: r.Kind, op: r.Op, size: frameSize(r), offset: offset})
+		b.records = append(b.records, place(r, offset))
 	}
 	b.appends++
 	b.sync = b.sync || durable
@@ -172,38 +176,51 @@ func (t *Ticket) Durable() error {
 	return b.segment.broken
 }
 
-// run writes batch after batch until the journal is closed.
+// run writes batch after batch until the journal is closed. In between it brings
+// operations forward, a little at a time.
 func (j *Journal) run() {
 	defer close(j.done)
 	for {
 		j.mutex.Lock()
-		for j.batch == nil && !j.closing {
+		for j.batch == nil && !j.closing && !j.wasteful() {
 			j.wake.Wait()
 		}
 		b := j.batch
 		j.batch = nil
-		if b == nil {
+		if b == nil && j.closing {
 			j.mutex.Unlock()
 			return
 		}
-		durable := b.sync
+		durable := b != nil && b.sync
+		forward := j.wasteful()
 		j.mutex.Unlock()
-		at, err := j.write(b, durable)
-		if durable && err == nil && j.opts.Synced != nil {
-			j.opts.Synced(b.appends)
+		if b != nil {
+			j.put(b, durable)
 		}
-		j.mutex.Lock()
-		b.err, b.segment = err, j.current
-		if err == nil {
-			j.current.size += int64(len(b.data))
-			j.index.add(b.records, j.current, at)
+		if forward {
+			j.compact()
 		}
-		drop := j.index.droppable(j.current)
-		close(b.done)
-		j.mutex.Unlock()
-		if drop > 0 {
-			j.drop()
-		}
+	}
+}
+
+// put writes a batch and tells its appenders.
+func (j *Journal) put(b *batch, durable bool) {
+	at, err := j.write(b, durable)
+	if durable && err == nil && j.opts.Synced != nil {
+		j.opts.Synced(b.appends)
+	}
+	j.mutex.Lock()
+	b.err, b.segment = err, j.current
+	if err == nil {
+		j.current.size += int64(len(b.data))
+		j.index.add(b.records, j.current, at)
+		j.resting = max(0, j.resting-1)
+	}
+	drop := j.index.droppable(j.current)
+	close(b.done)
+	j.mutex.Unlock()
+	if drop > 0 {
+		j.drop()
 	}
 }
 

@@ -28,6 +28,9 @@ const (
 	Finished
 	// Closed says that nothing is left to do.
 	Closed
+	// whole stands for all earlier records of its operation, which it holds one
+	// after the other: they were brought forward.
+	whole
 )
 
 // Record is one entry of the journal.
@@ -86,7 +89,7 @@ func readRecord(r io.Reader) (Record, int64, error) {
 		return Record{}, 0, errTorn
 	}
 	record := Record{Kind: Kind(content[0]), Op: binary.BigEndian.Uint64(content[1:]), Body: content[bodyHead:]}
-	if record.Kind < Header || record.Kind > Closed {
+	if record.Kind < Header || record.Kind > whole {
 		return Record{}, 0, fmt.Errorf("record of unknown kind %d", record.Kind)
 	}
 	return record, frameHead + int64(length), nil

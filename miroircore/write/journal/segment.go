@@ -2,14 +2,19 @@ package journal
 
 import (
 	"bufio"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/miroir-gateway/miroir/miroircore/write/failpoint"
 )
 
 const segmentSuffix = ".journal"
@@ -26,42 +31,70 @@ type segment struct {
 
 func segmentName(n uint64) string { return fmt.Sprintf("%016d%s", n, segmentSuffix) }
 
-// span is where a payload lies.
+// span is where a record lies.
 type span struct {
 	segment *segment
 	offset  int64
 	size    int64
 }
 
-// index knows of each open operation where its header and payload lie.
-type index struct {
-	segments []*segment
-	headers  map[uint64]*segment
-	payloads map[uint64]span
+// entry is what is known of an open operation.
+type entry struct {
+	home    *segment // where its header lies
+	records []span
+	payload span
+	size    int64 // of all its records
 }
 
-func (x *index) init() {
-	x.headers = make(map[uint64]*segment)
-	x.payloads = make(map[uint64]span)
+// index knows of each open operation where its records lie.
+type index struct {
+	segments []*segment
+	entries  map[uint64]*entry
+	live     int64 // bytes that open operations take
 }
+
+func (x *index) init() { x.entries = make(map[uint64]*entry) }
 
 func (x *index) add(records []placed, s *segment, at int64) {
 	for _, r := range records {
-		switch r.kind {
-		case Header:
-			if x.headers[r.op] == nil {
-				x.headers[r.op] = s
-				s.open++
+		e := x.entries[r.op]
+		switch {
+		case r.kind == Closed:
+			x.remove(r.op)
+			continue
+		case r.kind == whole:
+			x.remove(r.op)
+			e = x.enter(r.op, s)
+			if r.payload.size > 0 {
+				e.payload = span{segment: s, offset: at + r.offset + r.payload.offset, size: r.payload.size}
 			}
-		case Payload:
-			x.payloads[r.op] = span{segment: s, offset: at + r.offset, size: r.size}
-		case Closed:
-			if home := x.headers[r.op]; home != nil {
-				home.open--
-				delete(x.headers, r.op)
-				delete(x.payloads, r.op)
-			}
+		case e == nil && r.kind == Header:
+			e = x.enter(r.op, s)
+		case e == nil:
+			continue // it is closed
 		}
+		where := span{segment: s, offset: at + r.offset, size: r.size}
+		if r.kind == Payload {
+			e.payload = where
+		}
+		e.records = append(e.records, where)
+		e.size += r.size
+		x.live += r.size
+	}
+}
+
+func (x *index) enter(op uint64, home *segment) *entry {
+	e := &entry{home: home, records: make([]span, 0, 6)}
+	x.entries[op] = e
+	home.open++
+	return e
+}
+
+func (x *index) remove(op uint64) {
+	if e := x.entries[op]; e != nil {
+		e.home.open--
+		x.live -= e.size
+		delete(x.entries, op)
 	}
 }
 
@@ -90,7 +123,11 @@ func (j *Journal) drop() {
 	j.index.segments = slices.Delete(j.index.segments, 0, n)
 	j.mutex.Unlock()
 	for _, s := range gone {
-		if err := os.Remove(s.path); err != nil {
+		err := failpoint.Hit("journal.drop")
+		if err == nil {
+			err = os.Remove(s.path)
+		}
+		if err != nil {
 			j.opts.Logger.Warn("journal segment not removed", "segment", s.path, "error", err)
 		}
 	}
@@ -100,8 +137,11 @@ func (j *Journal) drop() {
 func (j *Journal) Size() int64 {
 	j.mutex.Lock()
 	defer j.mutex.Unlock()
-	var size int64
-	for _, s := range j.index.segments {
+	return j.index.size()
+}
+
+func (x *index) size() (size int64) {
+	for _, s := range x.segments {
 		size += s.size
 	}
 	return size
@@ -111,28 +151,49 @@ func (j *Journal) Size() int64 {
 func (j *Journal) Open() int {
 	j.mutex.Lock()
 	defer j.mutex.Unlock()
-	return len(j.index.headers)
+	return len(j.index.entries)
 }
 
 // Payload reads the payload of an open operation back; nil where none was
 // written.
 func (j *Journal) Payload(op uint64) ([]byte, error) {
-	j.mutex.Lock()
-	where, ok := j.index.payloads[op]
-	j.mutex.Unlock()
-	if !ok {
-		return nil, nil
+	for {
+		j.mutex.Lock()
+		var where span
+		if e := j.index.entries[op]; e != nil {
+			where = e.payload
+		}
+		j.mutex.Unlock()
+		if where.size == 0 {
+			return nil, nil
+		}
+		body, err := where.read()
+		if errors.Is(err, fs.ErrNotExist) && j.elsewhere(op, where) {
+			continue // it was brought forward meanwhile, or closed
+		}
+		if err != nil {
+			return nil, fmt.Errorf("read the payload of operation %d: %w", op, err)
+		}
+		return body, nil
 	}
-	file, err := os.Open(where.segment.path)
+}
+
+func (j *Journal) elsewhere(op uint64, where span) bool {
+	j.mutex.Lock()
+	defer j.mutex.Unlock()
+	e := j.index.entries[op]
+	return e == nil || e.payload != where
+}
+
+// read reads the body of the record.
+func (s span) read() ([]byte, error) {
+	file, err := os.Open(s.segment.path)
 	if err != nil {
-		return nil, fmt.Errorf("open a journal segment: %w", err)
+		return nil, err
 	}
 	defer file.Close()
-	record, _, err := readRecord(io.NewSectionReader(file, where.offset, where.size))
-	if err != nil {
-		return nil, fmt.Errorf("read the payload of operation %d: %w", op, err)
-	}
-	return record.Body, nil
+	record, _, err := readRecord(io.NewSectionReader(file, s.offset, s.size))
+	return record.Body, err
 }
 
 // Operation is what the journal knows of an operation that was not closed.
@@ -155,7 +216,6 @@ func (j *Journal) recover() ([]*Operation, error) {
 	}
 	slices.Sort(names)
 	found := make(map[uint64]*Operation)
-	var order []*Operation
 	for _, path := range names {
 		n, err := strconv.ParseUint(strings.TrimSuffix(filepath.Base(path), segmentSuffix), 10, 64)
 		if err != nil {
@@ -164,26 +224,23 @@ func (j *Journal) recover() ([]*Operation, error) {
 		j.next = n + 1
 		s := &segment{path: path}
 		if err := j.readSegment(s, func(r Record) {
-			o := found[r.Op]
-			if o == nil {
-				if r.Kind != Header {
-					return // its header went with an earlier segment: it was closed
-				}
+			switch o := found[r.Op]; {
+			case r.Kind == Closed:
+				delete(found, r.Op)
+			case r.Kind == Header || r.Kind == whole:
 				o = &Operation{Op: r.Op}
 				found[r.Op] = o
-				order = append(order, o)
-			}
-			o.apply(r)
-			if r.Kind == Closed {
-				delete(found, r.Op)
+				o.apply(r)
+			case o != nil: // else its header went with an earlier segment: it was closed
+				o.apply(r)
 			}
 		}); err != nil {
 			return nil, err
 		}
 		j.index.segments = append(j.index.segments, s)
 	}
-	order = slices.DeleteFunc(order, func(o *Operation) bool { return found[o.Op] != o })
-	return order, nil
+	// Numbers are given in the order of headers, which may have been brought forward.
+	return slices.SortedFunc(maps.Values(found), func(a, b *Operation) int { return cmp.Compare(a.Op, b.Op) }), nil
 }
 
 func (o *Operation) apply(r Record) {
@@ -200,6 +257,10 @@ func (o *Operation) apply(r Record) {
 		o.Ended = append(o.Ended, r.Body)
 	case Finished:
 		o.Finished = r.Body
+	case whole:
+		for _, inner := range unfold(r.Body) {
+			o.apply(inner)
+		}
 	case Closed:
 	}
 }
@@ -223,7 +284,7 @@ func (j *Journal) readSegment(s *segment, fn func(Record)) error {
 		if err != nil {
 			return fmt.Errorf("read %s: %w", s.path, err)
 		}
-		j.index.add([]placed{{kind: r.Kind, op: r.Op, size: size}}, s, s.size)
+		j.index.add([]placed{place(r, 0)}, s, s.size)
 		fn(r)
 		s.size += size
 	}
