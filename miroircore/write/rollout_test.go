@@ -335,7 +335,7 @@ func misheard(id string) func(string, *http.Request) *http.Response {
 	return func(to string, r *http.Request) *http.Response {
 		if to == id && r.Method == http.MethodPatch && strings.HasSuffix(r.URL.Path, "/settings") {
 			body, _ := io.ReadAll(r.Body)
-			text := strings.Replace(string(body), `"the"`, `"teh"`, 1)
+			text := strings.Replace(string(body), `"the"`, `"eht"`, 1)
 			r.Body, r.ContentLength = io.NopCloser(strings.NewReader(text)), int64(len(text))
 		}
 		return nil
