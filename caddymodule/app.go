@@ -125,6 +125,9 @@ type App struct {
 	// and write together. Default: no bound.
 	BackgroundRate int `json:"background_rate,omitempty"`
 
+	// How often copies of shards are compared with each other.
+	AntiEntropy *AntiEntropy `json:"anti_entropy,omitempty"`
+
 	// How a change of settings reaches the nodes: all at once, read back from each
 	// (`two_phase`), or one after the other, taken back from all where one refuses it
 	// (`sequential`); writes to the index wait meanwhile. Default: `two_phase`.
@@ -206,6 +209,17 @@ type Hedge struct {
 	// The share of extra requests that hedging may cost, 0.05 being 5 %.
 	// Default: 0.05.
 	Budget float64 `json:"budget,omitempty"`
+}
+
+// AntiEntropy says how often copies of shards are compared with each other, and
+// put right where they differ though nothing is under way.
+type AntiEntropy struct {
+	// Whether they are compared only when an operator asks for it. Default: false.
+	Disabled bool `json:"disabled,omitempty"`
+	// How often by ids and versions. Default: `1h`.
+	Interval caddy.Duration `json:"interval,omitempty"`
+	// How often by their contents. Default: `24h`.
+	ContentInterval caddy.Duration `json:"content_interval,omitempty"`
 }
 
 // Repair says how settings are brought again to a node that shows others.

@@ -58,6 +58,7 @@ func parseGlobal(d *caddyfile.Dispenser, existing any) (any, error) {
 //	    task_limit      <number>
 //	    rebalance_shards <number>
 //	    background_rate <number>
+//	    anti_entropy    off|<duration> [<duration>]
 //	    settings_strategy two_phase|sequential
 //	    settings_check  <duration>
 //	    settings_repair <number> [<duration>]
@@ -134,6 +135,7 @@ var options = []option{
 	{"task_limit", func(b *block, d *caddyfile.Dispenser) error { return number(d, &b.app.TaskLimit, maxTasks) }},
 	{"rebalance_shards", func(b *block, d *caddyfile.Dispenser) error { return number(d, &b.app.RebalanceShards, maxCount) }},
 	{"background_rate", func(b *block, d *caddyfile.Dispenser) error { return number(d, &b.app.BackgroundRate, maxRate) }},
+	{"anti_entropy", (*block).antiEntropy},
 	{"settings_strategy", func(b *block, d *caddyfile.Dispenser) error {
 		return oneOf(d, &b.app.SettingsStrategy, "two_phase", "sequential")
 	}},
@@ -309,6 +311,21 @@ func (b *block) repair(d *caddyfile.Dispenser) error {
 	err := count(d, name, &b.app.SettingsRepair.Attempts, maxCount)
 	if err == nil && d.CountRemainingArgs() > 0 {
 		err = length(d, name, &b.app.SettingsRepair.Pause)
+	}
+	return orLast(d, err)
+}
+
+func (b *block) antiEntropy(d *caddyfile.Dispenser) error {
+	b.app.AntiEntropy = new(AntiEntropy)
+	name, peek := d.Val(), *d
+	if peek.NextArg() && peek.Val() == "off" {
+		b.app.AntiEntropy.Disabled = true
+		d.NextArg()
+		return last(d)
+	}
+	err := within(d, name, &b.app.AntiEntropy.Interval, maxPeriod, "30 days")
+	if err == nil && d.CountRemainingArgs() > 0 {
+		err = within(d, name, &b.app.AntiEntropy.ContentInterval, maxPeriod, "30 days")
 	}
 	return orLast(d, err)
 }

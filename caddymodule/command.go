@@ -30,7 +30,7 @@ endpoint, which must be reachable: on its usual address, or on the one that
 			cmd.PersistentFlags().String("address", "", "The address of the admin endpoint")
 			cmd.PersistentFlags().StringP("config", "c", "", "The configuration file that tells the address")
 			cmd.PersistentFlags().StringP("adapter", "a", "", "The adapter of that file")
-			cmd.AddCommand(statusCommand(), nodeCommand(), groupCommand(), copiesCommand(), indexCommand(), rebalanceCommand(), taskCommand(), backupCommand(), restoreCommand(), rebuildCommand(), importCommand())
+			cmd.AddCommand(statusCommand(), nodeCommand(), groupCommand(), copiesCommand(), indexCommand(), rebalanceCommand(), checkCommand(), taskCommand(), backupCommand(), restoreCommand(), rebuildCommand(), importCommand())
 		},
 	})
 }
@@ -139,6 +139,9 @@ func printStatus(out io.Writer, report *api.Report) error {
 	}
 	if report.Rebalance.State == rebalance.Paused {
 		fmt.Fprintf(t, "moves\t%s\n", rebalance.Paused)
+	}
+	if report.Check.State != "" { // else the server is older
+		fmt.Fprintf(t, "check\t%s\n", checkText(&report.Check))
 	}
 	fmt.Fprintln(t)
 	fmt.Fprintln(t, "GROUP\tNODE\tSTATUS\tSINCE\tVERSION\tSHARDS\tOUTBOX\tADDRESS\tLAST ERROR")

@@ -119,6 +119,9 @@ func (app *App) coreConfig(repl *caddy.Replacer) (*miroircore.Config, error) {
 	if r := app.SettingsRepair; r != nil {
 		c.RepairAttempts, c.RepairPause = r.Attempts, time.Duration(r.Pause)
 	}
+	if a := app.AntiEntropy; a != nil {
+		c.NoAntiEntropy, c.AntiEntropy, c.AntiEntropyContent = a.Disabled, time.Duration(a.Interval), time.Duration(a.ContentInterval)
+	}
 	if i := app.Idempotency; i != nil {
 		c.KeyTime, c.MostKeys = time.Duration(i.Time), i.Keys
 	}

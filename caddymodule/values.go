@@ -122,16 +122,24 @@ func duration(d *caddyfile.Dispenser, to *caddy.Duration) error {
 
 // length is duration for an option that takes more than one argument.
 func length(d *caddyfile.Dispenser, name string, to *caddy.Duration) error {
+	return within(d, name, to, maxDuration, "a day")
+}
+
+// maxPeriod bounds how seldom something is done.
+const maxPeriod = 30 * 24 * time.Hour
+
+// within reads a duration of at most so much.
+func within(d *caddyfile.Dispenser, name string, to *caddy.Duration, most time.Duration, words string) error {
 	var figure string
 	if err := value(d, &figure); err != nil {
 		return err
 	}
 	read, err := caddy.ParseDuration(figure)
-	if err == nil && (read <= 0 || read > maxDuration) {
+	if err == nil && (read <= 0 || read > most) {
 		err = errors.New("out of range")
 	}
 	if err != nil {
-		return d.Errf("%s is '%s': it must be a duration as 500ms or 5s, more than zero and at most a day", name, figure)
+		return d.Errf("%s is '%s': it must be a duration as 500ms or 5s, more than zero and at most %s", name, figure, words)
 	}
 	*to = caddy.Duration(read)
 	return nil

@@ -13,6 +13,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/miroir-gateway/miroir/miroircore/antientropy"
 	"github.com/miroir-gateway/miroir/miroircore/api"
 	"github.com/miroir-gateway/miroir/miroircore/cluster"
 	"github.com/miroir-gateway/miroir/miroircore/hidden"
@@ -110,6 +111,11 @@ type Config struct {
 	// BackgroundRate is how many documents a second copying and comparing may
 	// read and write together. 0, the default, sets no bound.
 	BackgroundRate int
+	// AntiEntropy is how often the copies of shards are compared by ids and
+	// versions, AntiEntropyContent how often by their contents, NoAntiEntropy that
+	// they are only when somebody asks for it. Defaults 1 h and 24 h.
+	AntiEntropy, AntiEntropyContent time.Duration
+	NoAntiEntropy                   bool
 	// SettingsStrategy says how a change of settings reaches the nodes: all at once
 	// and read back (two_phase), or one after the other (sequential). Default
 	// two_phase.
@@ -167,6 +173,8 @@ func (c Config) withDefaults() Config {
 	set(&c.SessionWait, DefaultSessionWait)
 	set(&c.MaxWait, DefaultMaxWait)
 	set(&c.RebalanceShards, DefaultRebalanceShards)
+	set(&c.AntiEntropy, antientropy.DefaultFast)
+	set(&c.AntiEntropyContent, antientropy.DefaultContent)
 	return c
 }
 
@@ -217,7 +225,8 @@ func (c *Config) Validate() error {
 		positive("max_reads", int64(full.MaxReads)), positive("queued_reads", int64(full.QueuedReads)),
 		positive("health_interval", int64(full.HealthInterval)), positive("fails", int64(full.Fails)),
 		positive("passes", int64(full.Passes)), positive("max_body", full.MaxBody), positive("outbox_limit", full.OutboxLimit),
-		positive("rebalance_shards", int64(full.RebalanceShards)))
+		positive("rebalance_shards", int64(full.RebalanceShards)),
+		positive("anti_entropy", int64(min(full.AntiEntropy, full.AntiEntropyContent))))
 	if full.BackgroundRate < 0 {
 		errs = append(errs, fmt.Errorf("background_rate is %d: it must be greater than zero, or left out for no bound", full.BackgroundRate))
 	}

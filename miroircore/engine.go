@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/miroir-gateway/miroir/miroircore/access"
+	"github.com/miroir-gateway/miroir/miroircore/antientropy"
 	"github.com/miroir-gateway/miroir/miroircore/api"
 	"github.com/miroir-gateway/miroir/miroircore/document"
 	"github.com/miroir-gateway/miroir/miroircore/egress"
@@ -81,6 +82,7 @@ type Engine struct {
 	server  *api.Server
 	metrics *metrics.Set
 	balance *rebalance.Reconciler
+	checker *antientropy.Checker
 	// throttle is shared by all that copies and compares in the background.
 	throttle *replica.Throttle
 	jobs     *job.Runner
@@ -195,6 +197,9 @@ func (e *Engine) start() (err error) {
 	if err := e.makeBalance(); err != nil {
 		return errors.Join(err, e.writer.Close(context.Background()))
 	}
+	if err := e.makeChecker(); err != nil {
+		return errors.Join(err, e.writer.Close(context.Background()))
+	}
 	dial := egress.Dial(func() []netip.Prefix { return e.config().AllowedNetworks })
 	e.jobs = job.NewRunner(job.Options{
 		Tasks: e.tasks, Catalog: e.catalog, Keys: e.keys, Features: e.feature.All, Client: e.fleet.Client,
@@ -207,6 +212,7 @@ func (e *Engine) start() (err error) {
 	e.stop = cancel
 	e.running.Go(func() { e.fleet.run(ctx) })
 	e.running.Go(func() { e.balance.Run(ctx) })
+	e.running.Go(func() { e.checker.Run(ctx) })
 	return nil
 }
 
@@ -214,7 +220,7 @@ func (e *Engine) start() (err error) {
 func (e *Engine) apiOptions() api.Options {
 	joined := &stats.Joiner{Client: e.fleet.Client, Readable: e.Readable, Count: e.count}
 	return api.Options{
-		Keys: e.keys, Catalog: e.catalog, Tasks: e.tasks, Reader: e.reader, Writer: e.writer, Fleet: e.fleet, Operator: &operator{e}, Balance: e.balance, Readable: e.Readable,
+		Keys: e.keys, Catalog: e.catalog, Tasks: e.tasks, Reader: e.reader, Writer: e.writer, Fleet: e.fleet, Operator: &operator{e}, Balance: e.balance, Checker: e.checker, Readable: e.Readable,
 		Instance: api.Instance{Features: e.feature, Webhooks: e.hooks, Stats: joined, Jobs: e.jobs,
 			Metrics: &exposition{engine: e, stats: joined}},
 		Logger: e.o.Logger, Now: e.o.Now,

@@ -120,6 +120,8 @@ func (f *fleet) judge(r *api.Report) {
 	}
 	r.Rebalance = f.e.balance.Report()
 	r.Problems = append(r.Problems, r.Rebalance.Problems...)
+	r.Check = f.e.checker.Report()
+	r.Problems = append(r.Problems, r.Check.Problems...)
 	for _, g := range r.Groups {
 		for _, n := range g.Nodes {
 			if n.Status == string(cluster.StatusUp) {

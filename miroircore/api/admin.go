@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/miroir-gateway/miroir/miroircore/antientropy"
 	"github.com/miroir-gateway/miroir/miroircore/index"
 	"github.com/miroir-gateway/miroir/miroircore/meili"
 	"github.com/miroir-gateway/miroir/miroircore/rebalance"
@@ -22,6 +23,8 @@ type Report struct {
 	Groups  []GroupReport `json:"groups"`
 	// Rebalance is how shards are being moved or copies made anew.
 	Rebalance rebalance.Report `json:"rebalance"`
+	// Check is how the copies of shards are compared with each other.
+	Check antientropy.Report `json:"check"`
 	// Problems say in words what is wrong, the worst first.
 	Problems []string `json:"problems"`
 }
@@ -75,7 +78,7 @@ func (s *Server) adminRoutes() []route {
 		{method: get, pattern: "/_miroir/indexes/{uid}/contents", action: "*", handle: s.adminContents},
 		{method: get, pattern: "/_miroir/metrics", action: "*", handle: s.adminMetrics},
 	}
-	routes = append(append(routes, s.nodeRoutes()...), s.balanceRoutes()...)
+	routes = append(append(append(routes, s.nodeRoutes()...), s.balanceRoutes()...), s.checkRoutes()...)
 	for i := range routes {
 		routes[i].family = FamilyAdmin
 	}

@@ -51,6 +51,8 @@ type Options struct {
 	Operator Operator
 	// Balance moves shards.
 	Balance Balance
+	// Checker compares copies of shards.
+	Checker Checker
 	// Readable tells whether searches may ask a node for a physical index now.
 	Readable func(nodeID, physical string) bool
 	Instance

@@ -37,6 +37,7 @@ type Set struct {
 	differing *prometheus.GaugeVec
 
 	balance
+	check
 }
 
 // buckets reach from a coalesced answer to a slow write, in seconds.
@@ -55,6 +56,7 @@ func New() *Set {
 	}
 	return &Set{
 		balance:       newBalance(),
+		check:         newCheck(),
 		requests:      counter("requests_total", "Requests answered, by route template, method and status.", "route", "method", "status"),
 		durations:     histogram("request_duration_seconds", "Time from a request's arrival to the end of its answer.", buckets, "route"),
 		inFlight:      prometheus.NewGauge(prometheus.GaugeOpts{Name: "miroir_requests_in_flight", Help: "Requests being answered now."}),
@@ -78,7 +80,7 @@ func New() *Set {
 
 // Collectors are to be registered in every registry that is scraped.
 func (s *Set) Collectors() []prometheus.Collector {
-	return append(s.balance.collectors(), s.requests, s.durations, s.inFlight, s.fanOut, s.partial, s.extra,
+	return append(append(s.balance.collectors(), s.check.collectors()...), s.requests, s.durations, s.inFlight, s.fanOut, s.partial, s.extra,
 		s.nodeUp, s.nodeDurations, s.nodeErrors, s.outbox, s.frozen, s.differing, s.acknowledged, s.tasks, s.synced)
 }
 
@@ -165,6 +167,7 @@ func (s *Set) ForgetNode(node string) {
 	s.nodeErrors.DeletePartialMatch(prometheus.Labels{"node": node})
 	s.outbox.DeleteLabelValues(node)
 	s.balance.forget(node)
+	s.check.forget(node)
 }
 
 // WriteMiroir answers with the gateway's own figures in Prometheus's text form.
