@@ -60,19 +60,12 @@ func TestAnImportThatIsBrokenOffGoesOn(t *testing.T) {
 	f := fleet.Start(t, fleet.Split)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	// 500 documents and then 1,000 are on their way when the second page is paid for.
 	done := make(chan error, 1)
 	go func() {
 		_, _, err := run(ctx, f, source, "--key", fleet.MasterKey, "--index", "books", "--rate", "1000")
 		done <- err
 	}()
-	fleet.Eventually(t, "some documents are there", func() bool {
-		var stats struct{ NumberOfDocuments int }
-		if a := f.Do(t, http.MethodGet, "/indexes/books/stats", ""); a.Status == http.StatusOK {
-			a.Decode(t, &stats)
-		}
-		return stats.NumberOfDocuments > 0
-	})
+	fleet.Eventually(t, "some documents are there", func() bool { return count(t, f) > 0 })
 	cancel()
 	if err := <-done; err == nil || !strings.Contains(err.Error(), "run the same command again to go on") {
 		t.Fatalf("broken off: %v", err)
@@ -81,6 +74,41 @@ func TestAnImportThatIsBrokenOffGoesOn(t *testing.T) {
 	if b := of(t, r, "books"); err != nil || !b.Equal || b.Sent == 0 || b.Sent >= 6000 || len(r.Indexes) != 1 {
 		t.Errorf("gone on with: %+v, %v", b, err)
 	}
+}
+
+func TestAnImportOutlivesBothSides(t *testing.T) {
+	source := fleet.PlainWith(t, fleet.MasterKey)
+	put(t, source, http.MethodPost, "/indexes/books/documents?primaryKey=id", books(0, 4000))
+	f := fleet.Start(t, fleet.Split)
+	type ended struct {
+		out, progress string
+		err           error
+	}
+	done := make(chan ended, 1)
+	go func() {
+		out, progress, err := run(t.Context(), f, source, "--key", fleet.MasterKey, "--rate", "1500")
+		done <- ended{out, progress, err}
+	}()
+	fleet.Eventually(t, "some documents are there", func() bool { return count(t, f) > 0 })
+	f.Restart(t)
+	source.Kill()
+	source.Restart()
+	if e := <-done; e.err != nil || !strings.Contains(e.out, "equal") {
+		t.Errorf("%v\n%s%s", e.err, e.progress, e.out)
+	}
+	if n := count(t, f); n != 4000 {
+		t.Errorf("%d documents are there", n)
+	}
+}
+
+// count gives how many books the fleet has.
+func count(t *testing.T, f *fleet.Fleet) int {
+	t.Helper()
+	var stats struct{ NumberOfDocuments int }
+	if a := f.Do(t, http.MethodGet, "/indexes/books/stats", ""); a.Status == http.StatusOK {
+		a.Decode(t, &stats)
+	}
+	return stats.NumberOfDocuments
 }
 
 func TestASourceThatIsWrittenToIsCaughtUpWith(t *testing.T) {
