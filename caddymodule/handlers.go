@@ -117,9 +117,7 @@ type serveFunc = func(g *miroircore.Generation, w http.ResponseWriter, r *http.R
 // serve asks the engine for the answer. What the engine passes on is handled
 // as if this handler were not there.
 func (h *handler) serve(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, ask serveFunc) error {
-	if err := identify(w, r); err != nil {
-		return err
-	}
+	identify(w, r)
 	at := h.app.enter(r.Context())
 	if at == nil {
 		meili.NewError("miroir_starting", "Miroir is starting: ask again in a moment.").Write(w)

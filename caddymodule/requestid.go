@@ -6,6 +6,8 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/google/uuid"
 	"go.uber.org/zap"
+
+	"github.com/miroir-gateway/miroir/miroircore/meili"
 )
 
 const (
@@ -21,14 +23,11 @@ const (
 // UUIDv7, else a new one. The id goes onto the answer, to whatever handles the
 // request next, and into the access log, there also in short, since the last
 // characters of a UUIDv7 are random and the first ones are the time.
-func identify(w http.ResponseWriter, r *http.Request) error {
+func identify(w http.ResponseWriter, r *http.Request) {
 	if _, done := caddyhttp.GetVar(r.Context(), requestIDVar).(string); done {
-		return nil // by another of the three handlers
+		return // by another of the three handlers
 	}
-	id, err := requestID(r.Header.Get(requestIDHeader))
-	if err != nil {
-		return err
-	}
+	id := requestID(r.Header.Get(requestIDHeader))
 	r.Header.Set(requestIDHeader, id)
 	w.Header().Set(requestIDHeader, id)
 	caddyhttp.SetVar(r.Context(), requestIDVar, id)
@@ -36,22 +35,17 @@ func identify(w http.ResponseWriter, r *http.Request) error {
 		extra.Set(zap.String("request_id", id))
 		extra.Set(zap.String("request_short", id[len(id)-shortIDLength:]))
 	}
-	return nil
 }
 
 // requestIDVersion is the version of UUID that begins with the time.
 const requestIDVersion = 7
 
-func requestID(given string) (string, error) {
+func requestID(given string) string {
 	const canonical = 36 // characters; uuid.Parse takes other spellings, too
 	if len(given) == canonical {
 		if id, err := uuid.Parse(given); err == nil && id.Version() == requestIDVersion {
-			return id.String(), nil
+			return id.String()
 		}
 	}
-	id, err := uuid.NewV7()
-	if err != nil { // the system has no randomness to give
-		return "", caddyhttp.Error(http.StatusInternalServerError, err)
-	}
-	return id.String(), nil
+	return meili.NewUID()
 }

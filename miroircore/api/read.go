@@ -75,6 +75,7 @@ func (c *call) found(answer *search.Answer, err *meili.Error) *meili.Error {
 		c.w.Header().Set("X-Miroir-Degraded", answer.Degraded)
 	}
 	c.bytes(answer.Status, answer.Body)
+	answer.Release()
 	return nil
 }
 

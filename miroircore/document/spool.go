@@ -151,7 +151,7 @@ func (b *Body) Close() error {
 
 // fill reads r to its end; more than limit bytes are errTooLarge.
 func (b *Body) fill(r io.Reader, limit int64) error {
-	buf := make([]byte, 0, 4<<10)
+	buf := make([]byte, 0, 512) // as much as most searches have
 	for {
 		if len(buf) == cap(buf) {
 			if len(buf) >= memoryLimit {

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/miroir-gateway/miroir/miroircore/meili"
 	"github.com/miroir-gateway/miroir/miroircore/search/hit"
 	"github.com/miroir-gateway/miroir/miroircore/search/merge"
 )
@@ -53,7 +54,7 @@ func (f *federation) finish(results []*result, start time.Time) *Answer {
 	dst = appendInt(dst, `,"processingTimeMs":`, int(took.Milliseconds()))
 	dst = f.totals(dst, total)
 	dst = f.appendFacets(dst, total)
-	dst = append(append(append(dst, `,"requestUid":"`...), newUID()...), '"')
+	dst = append(append(append(dst, `,"requestUid":"`...), meili.NewUID()...), '"')
 	if f.call.IncludeMetadata {
 		dst = append(dst, `,"metadata":[`...)
 		for i, p := range f.queries {

@@ -31,6 +31,7 @@ type flights struct {
 type flight struct {
 	cancel  context.CancelFunc
 	waiters int
+	shared  bool // others have waited for it, too
 	done    chan struct{}
 	answer  *Answer
 	err     *meili.Error
@@ -42,6 +43,7 @@ func (f *flights) do(ctx context.Context, key flightKey, run func(context.Contex
 	f.mu.Lock()
 	if fl := f.by[key]; fl != nil {
 		fl.waiters++
+		fl.shared = true
 		f.mu.Unlock()
 		return f.wait(ctx, key, fl)
 	}
@@ -59,6 +61,9 @@ func (f *flights) do(ctx context.Context, key flightKey, run func(context.Contex
 	f.mu.Lock()
 	if f.by[key] == fl {
 		delete(f.by, key)
+	}
+	if fl.shared && fl.answer != nil {
+		fl.answer.room = nil // others copy from it
 	}
 	f.mu.Unlock()
 	stop()
@@ -81,7 +86,7 @@ func (f *flights) wait(ctx context.Context, key flightKey, fl *flight) (*Answer,
 	a := *fl.answer
 	a.Body = bytes.Clone(a.Body)
 	if a.uid > 0 {
-		copy(a.Body[a.uid:], newUID())
+		copy(a.Body[a.uid:], meili.NewUID())
 	}
 	return &a, nil
 }

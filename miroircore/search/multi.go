@@ -41,6 +41,7 @@ func (r *Reader) MultiSearch(ctx context.Context, call Call, resolve Resolve, q 
 		}
 		out.Body = append(out.Body, a.Body...)
 		out.add(a)
+		a.Release()
 	}
 	out.Body = append(out.Body, "]}"...)
 	return out, nil

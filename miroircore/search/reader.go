@@ -8,7 +8,6 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -134,25 +133,6 @@ func (c Call) tenant(uid string) (json.RawMessage, *meili.Error) {
 	}
 	return c.TenantFilter(uid)
 }
-
-// Answer is what a client is answered with.
-type Answer struct {
-	Status int
-	Body   []byte
-	// Degraded is the value of X-Miroir-Degraded, "" where nothing is missing.
-	Degraded string
-	// Nodes is how many nodes the answer is made of, Retries how many more
-	// requests than that were sent.
-	Nodes, Retries int
-
-	uid   int // where requestUid's text lies in the body, 0 for nowhere
-	total int
-	stale bool // one of the answers that it is made of was
-}
-
-// Stale says that some shard was read from a copy that is behind, there being
-// no other.
-func (a *Answer) Stale() bool { return a.stale || strings.Contains(a.Degraded, "stale=") }
 
 // layout is a placement turned around, kept for as long as it is in force.
 type layout struct {

@@ -9,8 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/google/uuid"
-
 	"github.com/miroir-gateway/miroir/miroircore/index"
 	"github.com/miroir-gateway/miroir/miroircore/meili"
 	"github.com/miroir-gateway/miroir/miroircore/meili/request"
@@ -230,7 +228,8 @@ func (r *Reader) finish(call Call, o *result, start time.Time) *Answer {
 	for _, h := range o.hits {
 		size += h.Size() + 1
 	}
-	dst := make([]byte, 0, size)
+	space := rooms.Get().(*room)
+	dst := space.of(size)
 	if uid := o.p.client.IndexUID; uid != "" {
 		dst = append(hit.AppendString(append(dst, `{"indexUid":`...), uid), `,"hits":[`...)
 	} else {
@@ -242,7 +241,7 @@ func (r *Reader) finish(call Call, o *result, start time.Time) *Answer {
 		}
 		dst = o.appendHit(dst, i)
 	}
-	a := &Answer{Status: http.StatusOK, Degraded: o.g.degraded(), Nodes: len(o.g.parts), total: o.total}
+	a := &Answer{Status: http.StatusOK, Degraded: o.g.degraded(), Nodes: len(o.g.parts), total: o.total, room: space}
 	a.Retries = o.g.asked - a.Nodes
 	took := r.o.Now().Sub(start)
 	a.Body = o.tail(append(dst, ']'), a, call, took)
@@ -266,7 +265,7 @@ func (o *result) tail(dst []byte, a *Answer, call Call, took time.Duration) []by
 	dst = o.appendFacets(dst)
 	dst = append(dst, `,"requestUid":"`...)
 	a.uid = len(dst)
-	dst = append(append(dst, newUID()...), '"')
+	dst = append(append(dst, meili.NewUID()...), '"')
 	if call.IncludeMetadata {
 		dst = o.metadata(dst)
 	}
@@ -356,7 +355,7 @@ func appendMetadata(dst []byte, p *prepared) []byte {
 	if q := p.client.Q; q != nil {
 		dst = append(hit.AppendString(append(dst, `"query":`...), *q), ',')
 	}
-	dst = append(append(dst, `"queryUid":"`...), newUID()...)
+	dst = append(append(dst, `"queryUid":"`...), meili.NewUID()...)
 	dst = hit.AppendString(append(dst, `","indexUid":`...), p.ix.UID)
 	if p.ix.PrimaryKey != "" {
 		dst = hit.AppendString(append(dst, `,"primaryKey":`...), p.ix.PrimaryKey)
@@ -366,13 +365,4 @@ func appendMetadata(dst []byte, p *prepared) []byte {
 
 func appendInt(dst []byte, name string, n int) []byte {
 	return strconv.AppendInt(append(dst, name...), int64(n), 10)
-}
-
-// newUID mints the uid of a request.
-func newUID() string {
-	id, err := uuid.NewV7()
-	if err != nil { // the system has no random numbers: a zero uid names no request
-		id = uuid.Nil
-	}
-	return id.String()
 }
