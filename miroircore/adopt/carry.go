@@ -234,5 +234,12 @@ func (a *adoption) remove(ctx context.Context, ix *IndexPlan, gone []item) error
 		ids[i] = gone[i].id
 	}
 	query := url.Values{"customMetadata": {a.metadata()}}
-	return a.target.enqueue(ctx, http.MethodPost, "/indexes/"+ix.UID+"/documents/delete-batch?"+query.Encode(), ids)
+	err := a.target.enqueue(ctx, http.MethodPost, "/indexes/"+ix.UID+"/documents/delete-batch?"+query.Encode(), ids)
+	if !tooLarge(err) || len(gone) == 1 {
+		return err
+	}
+	if err := a.remove(ctx, ix, gone[:len(gone)/2]); err != nil {
+		return err
+	}
+	return a.remove(ctx, ix, gone[len(gone)/2:])
 }

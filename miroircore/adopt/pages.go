@@ -149,6 +149,12 @@ func nextPage(size, bytes int, took time.Duration) int {
 	return max(next, 1)
 }
 
+// tooLarge says whether a question or its answer was too large.
+func tooLarge(err error) bool {
+	answer := node.AnswerOf(err)
+	return node.KindOf(err) == node.KindTooLarge || answer != nil && answer.Code == "payload_too_large"
+}
+
 // differing gives the documents of a page that the gateway does not have as
 // they are.
 func (a *adoption) differing(ctx context.Context, ix *IndexPlan, items []item) ([]item, error) {
@@ -160,7 +166,7 @@ func (a *adoption) differing(ctx context.Context, ix *IndexPlan, items []item) (
 		ids[i] = items[i].id
 	}
 	here, _, _, err := a.target.fetch(ctx, ix, fetch{IDs: ids, Limit: len(ids), RetrieveVectors: true})
-	if node.KindOf(err) == node.KindTooLarge && len(items) > 1 {
+	if tooLarge(err) && len(items) > 1 {
 		first, err := a.differing(ctx, ix, items[:len(items)/2])
 		if err != nil {
 			return nil, err

@@ -266,10 +266,29 @@ func TestWhatTheGatewayCannotTakeIsNamed(t *testing.T) {
 	if shown.Shop.APIKey != "a-sXXXXX..." {
 		t.Errorf("the embedder's secret is %q", shown.Shop.APIKey)
 	}
+	put(t, source, http.MethodPost, "/indexes/long/documents?primaryKey=id", long(600))
+	for _, sent := range []uint64{600, 0} { // the ids alone are more than a body may have
+		if r, err := report(t, f, source, "--index", "long"); err != nil || of(t, r, "long").Sent != sent {
+			t.Errorf("long ids: %+v, %v", r, err)
+		}
+	}
+	put(t, source, http.MethodDelete, "/indexes/long/documents", "")
+	if r, err := report(t, f, source, "--index", "long", "--delete"); err != nil || of(t, r, "long").Deleted != 600 {
+		t.Errorf("long ids, deleted: %+v, %v", r, err)
+	}
 	again, err := report(t, f, source, "--index", "embedded")
 	if err != nil || of(t, again, "embedded").Sent != 0 {
 		t.Errorf("again, without its secret: %+v, %v", again, err)
 	}
+}
+
+// long are documents with ids of 500 bytes.
+func long(n int) string {
+	list := make([]string, n)
+	for i := range list {
+		list[i] = fmt.Sprintf(`{"id":"%0500d"}`, i)
+	}
+	return "[" + strings.Join(list, ",") + "]"
 }
 
 func TestASourceThatCannotBeImportedIsSaidToBe(t *testing.T) {
