@@ -93,6 +93,13 @@ func absent(err error) bool {
 	return answer != nil && answer.Code == "index_not_found"
 }
 
+// unready says that a node has the index without its settings: they are on their
+// way, or looked after by whoever compares settings.
+func unready(err error) bool {
+	answer := node.AnswerOf(err)
+	return answer != nil && answer.Code == "invalid_document_filter"
+}
+
 func prints(ctx context.Context, readers []*replica.Reader, shards []int) ([]replica.Prints, error) {
 	all := make([]replica.Prints, len(readers))
 	err := each(readers, func(i int, r *replica.Reader) (err error) {

@@ -74,7 +74,7 @@ type evidence struct {
 	ix      *index.Index
 	nodes   []string // in order, in the order of the placement
 	views   map[string]map[string]replica.Seen
-	touched map[string]bool
+	touched map[string]touch
 }
 
 // settle looks at documents while the writes of the index are held up, and puts
@@ -216,33 +216,42 @@ func (c *Checker) rule(ctx context.Context, e *evidence, all []opinion) (source 
 		return all[0].node, nil
 	}
 	if e.touched == nil {
-		e.touched = make(map[string]bool)
+		e.touched = make(map[string]touch)
 		for _, n := range e.nodes {
 			e.touched[n] = c.touched(ctx, n, e.ix.Physical)
 		}
 	}
 	for i := range all {
-		all[i].touched = e.touched[all[i].node]
+		at := e.touched[all[i].node]
+		all[i].touched = all[i].there && at.wrote || !all[i].there && at.deleted
 	}
 	return judge(all)
 }
 
-// touched says whether the tasks that a node remembers name one that wrote to an
-// index and was not the gateway's.
-func (c *Checker) touched(ctx context.Context, id, physical string) bool {
+// touch is what somebody else than the gateway did to an index on a node.
+type touch struct{ wrote, deleted bool }
+
+// touched looks for tasks, among those that a node remembers, that changed
+// documents of an index and were not the gateway's.
+func (c *Checker) touched(ctx context.Context, id, physical string) (at touch) {
 	client, ok := c.o.Client(id)
 	if !ok {
-		return false
+		return at
 	}
 	page, err := client.Tasks(ctx, node.TaskQuery{Limit: 1000, IndexUIDs: []string{physical}, Statuses: []meili.TaskStatus{meili.StatusSucceeded},
 		Types: []meili.TaskType{meili.TypeDocumentAdditionOrUpdate, meili.TypeDocumentDeletion, meili.TypeDocumentEdition}})
 	if err != nil {
-		return false
+		return at
 	}
-	return slices.ContainsFunc(page.Results, func(t meili.Task) bool {
+	for _, t := range page.Results {
 		_, ours := outbox.OperationOf(t.CustomMetadata)
-		return !ours && (t.CustomMetadata == nil || !strings.HasPrefix(*t.CustomMetadata, replica.Metadata))
-	})
+		if ours || t.CustomMetadata != nil && strings.HasPrefix(*t.CustomMetadata, replica.Metadata) {
+			continue
+		}
+		at.wrote = at.wrote || t.Type != meili.TypeDocumentDeletion
+		at.deleted = at.deleted || t.Type != meili.TypeDocumentAdditionOrUpdate
+	}
+	return at
 }
 
 // rebuild has a copy made anew, unless it is the only one of some shard.

@@ -108,6 +108,10 @@ func (c *Checker) attempt(ctx context.Context, p *position, shards int, step fun
 		p.Tries = 0
 		return err
 	}
+	if unready(err) {
+		p.Result.Skipped += shards
+		return nil
+	}
 	if p.Tries++; p.Tries < tries {
 		return errors.Join(err, c.keep(p, nil))
 	}

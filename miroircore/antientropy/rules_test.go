@@ -77,6 +77,22 @@ func TestRule23TheCopyThatSomebodyElseWroteToIsWrong(t *testing.T) {
 	}
 }
 
+// Where others deleted on one copy and wrote on the other, what has the marks of
+// the gateway stays.
+func TestRule23WhatOthersDeletedAndWroteOnTwoCopies(t *testing.T) {
+	for _, victim := range []string{"a", "b"} {
+		b := newBed(t, 2, []string{"a", "b"})
+		b.put("as it is", upTo(40)...)
+		other := map[string]string{"a": "b", "b": "a"}[victim]
+		b.do(victim, http.MethodPost, "/indexes/books/documents/delete-batch", `[3,4]`)
+		b.do(other, http.MethodPost, "/indexes/books/documents", `[{"id":5,"text":"replaced"},{"id":99}]`)
+		if r := b.check(true); r.Different != 4 || r.Copied != 3 || r.Deleted != 1 {
+			t.Errorf("result: %+v", r)
+		}
+		b.same(40)
+	}
+}
+
 // Copies are compared at one operation: what only looks different because a copy
 // is on its way is neither reported nor written.
 func TestRule23CopiesAreComparedAtOneOperation(t *testing.T) {
@@ -237,6 +253,4 @@ func TestACopyThatIsFarOffIsMadeAnew(t *testing.T) {
 	if r := b.check(false); r.Rebuilt != 1 || !slices.Equal(b.drifted, []string{"b"}) {
 		t.Errorf("result: %+v, made anew: %v", r, b.drifted)
 	}
-	b.drifted = nil
-	b.do("b", http.MethodPost, "/indexes", `{"uid":"books","primaryKey":"id"}`)
 }

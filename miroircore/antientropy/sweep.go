@@ -2,6 +2,7 @@ package antientropy
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	"github.com/miroir-gateway/miroir/miroircore/index"
@@ -14,12 +15,13 @@ const mostAstray = 1000
 // sweep looks on every node for documents of an index that belong to no shard
 // that lies there, or that lack what the gateway gives each document.
 func (c *Checker) sweep(ctx context.Context, ix *index.Index, p *position) error {
+	var errs []error
 	for _, id := range c.o.Nodes() {
-		if err := c.sweepNode(ctx, ix.Physical, id, p); err != nil {
-			return err
+		if err := c.sweepNode(ctx, ix.Physical, id, p); err != nil && !unready(err) {
+			errs = append(errs, err)
 		}
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 func (c *Checker) sweepNode(ctx context.Context, physical, id string, p *position) error {
@@ -33,12 +35,8 @@ func (c *Checker) sweepNode(ctx context.Context, physical, id string, p *positio
 			return nil // it left
 		}
 		ids, total, err := readers[0].Astray(ctx, allowed(ix, id), mostAstray)
-		if err != nil {
-			p.Result.report("%v", err) // its settings may be on their way
-			return ctx.Err()
-		}
-		if total == 0 {
-			return nil
+		if err != nil || total == 0 {
+			return err
 		}
 		if total == before { // nothing more can be done about them
 			p.Result.Left += total
