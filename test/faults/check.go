@@ -17,6 +17,7 @@ type verdict struct {
 	documents, replicas, right  int
 	lost, resurrected, diverged int
 	tasks, unended              int
+	steps, disordered           int
 }
 
 // settle waits until nothing is under way any more. What is late is no longer
@@ -79,7 +80,11 @@ func (w *workload) open(ctx context.Context) (list []string) {
 	if err != nil {
 		return append(list, err.Error())
 	}
-	return append(list, unread...)
+	unmoved, err := w.unmoved(ctx)
+	if err != nil {
+		return append(list, err.Error())
+	}
+	return append(append(list, unread...), unmoved...)
 }
 
 // unread lists the places of the placement that may not be read, but those on
@@ -197,9 +202,12 @@ func (w *workload) check(ctx context.Context) {
 	for uid, side := range w.swapper.sides {
 		w.checkIndex(ctx, uid, w.swapper.made(uid), side.docs, side.ever)
 	}
+	want, ever = w.history.documents()
+	w.checkIndex(ctx, registers, registers, want, ever)
 	w.checkIndexes(ctx)
 	w.checkSettings(ctx)
 	w.checkTasks(ctx)
+	w.checkHistories()
 }
 
 // copyOf is what one node holds of an index.

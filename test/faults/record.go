@@ -7,6 +7,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/anishathalye/porcupine"
 )
 
 // record gathers what a run sees. Its methods are safe for concurrent use.
@@ -26,7 +28,8 @@ type record struct {
 	replayed   int // acknowledged writes that were sent again
 	acks       []time.Time
 	acked      []acked
-	slowest    time.Duration // of the writes while a quorum lived
+	tasks      []porcupine.Operation // from the first attempt of a write to its acknowledgement
+	slowest    time.Duration         // of the writes while a quorum lived
 	slowestOf  string
 	newest     int64 // the largest uid that was acknowledged
 	statuses   map[int64]sighting
@@ -118,7 +121,7 @@ func (r *record) floor() int64 {
 }
 
 // acknowledged notes a write that was answered 202.
-func (r *record) acknowledged(what string, uid, floor int64, fails bool, first time.Time) {
+func (r *record) acknowledged(what string, uid, floor int64, fails bool, began, first time.Time) {
 	now := time.Now()
 	r.mutex.Lock()
 	defer r.mutex.Unlock()
@@ -126,6 +129,7 @@ func (r *record) acknowledged(what string, uid, floor int64, fails bool, first t
 	r.acks = append(r.acks, now)
 	r.acked = append(r.acked, acked{uid, what, fails})
 	r.newest = max(r.newest, uid)
+	r.tasks = append(r.tasks, porcupine.Operation{Input: uid, Call: began.UnixNano(), Return: now.UnixNano()})
 	if took := now.Sub(first); took > r.slowest && r.during(first, now) == "" {
 		r.slowest, r.slowestOf = took, what
 	}

@@ -31,6 +31,9 @@ type report struct {
 	Replicas      int `json:"replicas"`
 	RightReplicas int `json:"replicasWithTheModelsDigest"`
 
+	Steps      int `json:"stepsOfHistories"`
+	Disordered int `json:"historiesWithoutAnOrder"`
+
 	Lost           int `json:"lost"`
 	Resurrected    int `json:"resurrected"`
 	Diverged       int `json:"diverged"`
@@ -88,6 +91,7 @@ func (w *workload) report(s *schedule) *report {
 		Operations: r.operations, Acknowledged: len(r.acked), Refused: r.refused, Repeated: r.repeated, Replayed: r.replayed,
 		Searches: r.searches, Resent: r.resent, Faults: s.done,
 		Documents: v.documents, Tasks: v.tasks, Replicas: v.replicas, RightReplicas: v.right,
+		Steps: v.steps, Disordered: v.disordered,
 		Lost: v.lost, Resurrected: v.resurrected, Diverged: v.diverged, Unended: v.unended, Twice: r.twice,
 		FailedSearches: r.failed, Missed: r.stale, Behind: r.behind,
 		LongestSearch: seconds(r.longest), LongestPause: seconds(pauses[""]), SlowestWrite: seconds(r.slowest), SlowestKind: r.slowestOf,
@@ -129,6 +133,7 @@ func (r *report) String() string {
 	line("diverged", "%d", r.Diverged)
 	line("tasks without a final state", "%d", r.Unended)
 	line("tasks with two", "%d", r.Twice)
+	line("histories without an order", "%d, of %d steps", r.Disordered, r.Steps)
 	line("failed searches", "%d, the longest took %s", r.FailedSearches, r.LongestSearch)
 	line("searches that missed what was applied", "%d, %d said that they may", r.Missed, r.Behind)
 	line("longest write pause", "%s; slowest write %s (%s)", r.LongestPause, r.SlowestWrite, r.SlowestKind)

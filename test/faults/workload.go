@@ -32,6 +32,8 @@ type workload struct {
 	cycler       *cycler
 	tuner        *tuner
 	swapper      *swapper
+	sharers      []*sharer
+	history      history
 	watched      sync.WaitGroup
 	quietAfter   time.Duration
 	verdict      verdict
@@ -49,6 +51,9 @@ func newWorkload(f *fleet, o options) *workload {
 	w.cycler = newCycler(w, seeded(o.seed, 30))
 	w.tuner = newTuner(w, seeded(o.seed, 40))
 	w.swapper = newSwapper(w, seeded(o.seed, 60))
+	for i := range 3 {
+		w.sharers = append(w.sharers, newSharer(w, i, seeded(o.seed, 70+i)))
+	}
 	return w
 }
 
@@ -63,6 +68,7 @@ func (w *workload) prepare(ctx context.Context) error {
 		body         any
 	}{
 		{"POST", "/indexes", map[string]any{"uid": index, "primaryKey": "id"}},
+		{"POST", "/indexes", map[string]any{"uid": registers, "primaryKey": "id"}},
 		{"POST", "/indexes", map[string]any{"uid": left, "primaryKey": "id"}},
 		{"POST", "/indexes", map[string]any{"uid": right, "primaryKey": "id"}},
 		{"PATCH", "/indexes/" + index + "/settings", map[string]any{
@@ -84,6 +90,7 @@ func (w *workload) prepare(ctx context.Context) error {
 // start sets everybody to work.
 func (w *workload) start(ctx context.Context) {
 	w.began = time.Now()
+	w.history.began = w.began
 	for _, c := range w.writers {
 		w.clients.Go(func() { c.run(ctx) })
 	}
@@ -93,6 +100,9 @@ func (w *workload) start(ctx context.Context) {
 	w.clients.Go(func() { w.cycler.run(ctx) })
 	w.clients.Go(func() { w.tuner.run(ctx) })
 	w.clients.Go(func() { w.swapper.run(ctx) })
+	for _, c := range w.sharers {
+		w.clients.Go(func() { c.run(ctx) })
+	}
 	ctx, w.cancel = context.WithCancel(ctx)
 	for i := range 2 {
 		s := &searcher{w: w, rng: seeded(w.opts.seed, 50+i)}

@@ -249,10 +249,11 @@ func (c *writer) replay(ctx context.Context, o *operation, uid int64, header []s
 // acknowledge changes the model. How long the acknowledgement took counts only
 // for writes of documents that did not ask to wait for their task.
 func (c *writer) acknowledge(o *operation, uid, floor int64, first time.Time, waited bool) {
+	began := first
 	if waited || o.careful {
 		first = time.Now()
 	}
-	c.w.record.acknowledged(o.what, uid, floor, o.fails, first)
+	c.w.record.acknowledged(o.what, uid, floor, o.fails, began, first)
 	if o.apply != nil {
 		o.apply(c.docs)
 	}
