@@ -22,7 +22,7 @@ const (
 	// held is how many documents are looked at, and put right, while the writes of
 	// the index are held up, and holdTime how long that may take.
 	held     = 200
-	holdTime = 10 * time.Second
+	holdTime = 3 * time.Second
 	// many is from how many suspected documents on a copy that differs is made anew
 	// instead: it is not read meanwhile.
 	many = 10_000

@@ -22,7 +22,10 @@ const (
 	look = 20 * time.Millisecond
 )
 
-var errElsewhere = errors.New("another gateway goes on")
+var (
+	errElsewhere = errors.New("another gateway goes on")
+	errAway      = errors.New("the node went away")
+)
 
 // unit is what is compared at once: shards that have the same copies.
 type unit struct {
@@ -80,7 +83,13 @@ func (c *Checker) index(ctx context.Context, p *position, ix *index.Index) error
 		}
 		u, single := c.unit(ix, p.Done)
 		if len(u.shards) > 0 {
-			if err := c.attempt(ctx, p, len(u.shards), func() error { return c.compare(ctx, ix, u, p) }); err != nil {
+			err := c.attempt(ctx, p, len(u.shards), func() error {
+				return c.up(ctx, u.nodes, func(ctx context.Context) error { return c.compare(ctx, ix, u, p) })
+			})
+			if errors.Is(err, errAway) {
+				continue // with the copies that are left
+			}
+			if err != nil {
 				return err
 			}
 		}
@@ -190,6 +199,30 @@ func (c *Checker) inOrder(ctx context.Context, physical string, ids []string) []
 		}
 	}
 	return slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return !slices.Contains(well, id) })
+}
+
+// up runs fn with a context that ends when one of the nodes goes away: a server
+// that is stopped would not answer for as long as it is.
+func (c *Checker) up(ctx context.Context, ids []string, fn func(ctx context.Context) error) error {
+	within, cancel := context.WithCancelCause(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for pause(within, interval/4) {
+			for _, id := range ids {
+				if !c.o.Standing.Up(id) {
+					cancel(fmt.Errorf("node %s: %w", id, errAway))
+				}
+			}
+		}
+	}()
+	err := fn(within)
+	if why := context.Cause(within); err != nil && errors.Is(why, errAway) {
+		err = why
+	}
+	cancel(nil)
+	<-done
+	return err
 }
 
 // report adds what cannot be put right to a result, a few of it.

@@ -17,7 +17,8 @@ const mostAstray = 1000
 func (c *Checker) sweep(ctx context.Context, ix *index.Index, p *position) error {
 	var errs []error
 	for _, id := range c.o.Nodes() {
-		if err := c.sweepNode(ctx, ix.Physical, id, p); err != nil && !unready(err) {
+		err := c.up(ctx, []string{id}, func(ctx context.Context) error { return c.sweepNode(ctx, ix.Physical, id, p) })
+		if err != nil && !unready(err) && !errors.Is(err, errAway) {
 			errs = append(errs, err)
 		}
 	}

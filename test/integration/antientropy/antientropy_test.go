@@ -215,10 +215,10 @@ func TestRule23WhatIsChangedBehindTheGatewayIsPutRight(t *testing.T) {
 func TestRule23WhatWasDeletedDoesNotComeBack(t *testing.T) {
 	f := fleet.Start(t, fleet.Copies)
 	load(t, f)
-	f.Nodes[2].Pause()
+	f.Nodes[2].Kill()
 	f.Write(t, http.MethodPost, "/indexes/books/documents/delete-batch", `[5,6]`)
 	check(t, f, true)
-	f.Nodes[2].Resume()
+	f.Nodes[2].Restart()
 	for range 3 {
 		check(t, f, false)
 	}
