@@ -25,6 +25,13 @@ type traffic struct {
 
 const lasting = 100
 
+// shape is three copies of everything, of which one that is back is read soon.
+func shape() fleet.Shape {
+	s := fleet.Copies
+	s.Options = []string{"passes 1"}
+	return s
+}
+
 // begin writes the documents that every search has to find, and lets clients
 // loose.
 func begin(t *testing.T, f *fleet.Fleet) *traffic {
@@ -137,7 +144,7 @@ func state(t *testing.T, f *fleet.Fleet, id string) (said, version, why string) 
 
 // Each node is replaced in place by a newer one, with versions mixed meanwhile.
 func TestNodesAreUpgradedOneByOneUnderLoad(t *testing.T) {
-	f := fleet.Start(t, fleet.Copies)
+	f := fleet.Start(t, shape())
 	w := begin(t, f)
 	const older, newer = "1.50.0", "1.51.2"
 	for i, n := range f.Nodes {
@@ -166,7 +173,7 @@ func TestNodeOfAnotherVersionIsRefusedAndHoldsNobodyUp(t *testing.T) {
 	if fleet.Binary() != "" {
 		return // there is one version of the real server
 	}
-	f := fleet.Start(t, fleet.Copies)
+	f := fleet.Start(t, shape())
 	w := begin(t, f)
 	n := f.Nodes[1]
 	for _, other := range []string{"1.49.3", "2.0.0"} {
@@ -223,7 +230,7 @@ func speakWith(t *testing.T, f *fleet.Fleet, keys string) {
 // The key of each node is changed in turn: with both keys configured a node may
 // have either.
 func TestNodeKeysAreRotatedUnderLoad(t *testing.T) {
-	f := fleet.Start(t, fleet.Copies)
+	f := fleet.Start(t, shape())
 	older, newer := mint(t, first, f.Nodes...), mint(t, second, f.Nodes...)
 	speakWith(t, f, older)
 	w := begin(t, f)
@@ -242,7 +249,7 @@ func TestNodeKeysAreRotatedUnderLoad(t *testing.T) {
 // A node that refuses the key, and so everything, is named with what it says,
 // and holds nobody up; it gets what it missed when it takes the key again.
 func TestNodeThatRefusesTheKeyIsNamedAndHoldsNobodyUp(t *testing.T) {
-	f := fleet.Start(t, fleet.Copies)
+	f := fleet.Start(t, shape())
 	speakWith(t, f, mint(t, first, f.Nodes...))
 	w := begin(t, f)
 	w.more(t)
