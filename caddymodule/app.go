@@ -86,6 +86,17 @@ type App struct {
 	// `too_many_search_requests`. Default: 1000, as Meilisearch's queue.
 	QueuedReads int `json:"queued_reads,omitempty"`
 
+	// Up to how many documents a search with distinct values, or with a score
+	// threshold, may find in an index that no node has all of for its totals and
+	// facets to be those of one server. Beyond that they are estimates.
+	// Default: 20000.
+	ExactDistinct int `json:"exact_distinct,omitempty"`
+
+	// Of how many values of facets one search asks the nodes in detail, where
+	// nodes spell a value in different ways or a text hides a number.
+	// Default: 100.
+	ExactFacets int `json:"exact_facets,omitempty"`
+
 	// How nodes are probed.
 	Health *Health `json:"health,omitempty"`
 

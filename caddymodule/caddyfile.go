@@ -46,6 +46,8 @@ func parseGlobal(d *caddyfile.Dispenser, existing any) (any, error) {
 //	    max_answer      <size>
 //	    max_reads       <number>
 //	    queued_reads    <number>
+//	    exact_distinct  <number>
+//	    exact_facets    <number>
 //	    health_interval <duration>
 //	    fails           <number>
 //	    passes          <number>
@@ -121,6 +123,8 @@ var options = []option{
 	{"max_answer", func(b *block, d *caddyfile.Dispenser) error { return size(d, &b.app.MaxAnswer) }},
 	{"max_reads", func(b *block, d *caddyfile.Dispenser) error { return number(d, &b.app.MaxReads, maxReads) }},
 	{"queued_reads", func(b *block, d *caddyfile.Dispenser) error { return number(d, &b.app.QueuedReads, maxReads) }},
+	{"exact_distinct", func(b *block, d *caddyfile.Dispenser) error { return number(d, &b.app.ExactDistinct, maxExact) }},
+	{"exact_facets", func(b *block, d *caddyfile.Dispenser) error { return number(d, &b.app.ExactFacets, maxExact) }},
 	{"health_interval", func(b *block, d *caddyfile.Dispenser) error { return duration(d, &b.health().Interval) }},
 	{"fails", func(b *block, d *caddyfile.Dispenser) error { return number(d, &b.health().Fails, maxCount) }},
 	{"passes", func(b *block, d *caddyfile.Dispenser) error { return number(d, &b.health().Passes, maxCount) }},

@@ -110,6 +110,7 @@ func (app *App) coreConfig(repl *caddy.Replacer) (*miroircore.Config, error) {
 		Shards: app.Shards, WriteQuorum: app.WriteQuorum, Unavailable: app.Unavailable,
 		MaxLag: time.Duration(app.MaxLag), FailoverAfter: time.Duration(app.FailoverAfter),
 		NodeTimeout: time.Duration(app.NodeTimeout), MaxAnswer: app.MaxAnswer, MaxReads: app.MaxReads, QueuedReads: app.QueuedReads,
+		ExactDistinct: app.ExactDistinct, ExactFacets: app.ExactFacets,
 		BadDocuments: app.BadDocuments, MaxBody: app.MaxBody, OutboxLimit: app.OutboxLimit,
 		AllowedNetworks: networks,
 		RebalanceShards: app.RebalanceShards, BackgroundRate: app.BackgroundRate,

@@ -22,6 +22,9 @@ const maxCount = 1000
 // maxReads bounds what may run or wait at a time.
 const maxReads = 1_000_000
 
+// maxExact bounds what one search may look at to be exact.
+const maxExact = 100_000_000
+
 // maxRate bounds documents a second: no server gives or takes as many.
 const maxRate = 1_000_000_000
 

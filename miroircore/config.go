@@ -36,6 +36,8 @@ const (
 	DefaultMaxAnswer      = search.DefaultMaxAnswer
 	DefaultMaxReads       = search.DefaultMaxReads
 	DefaultQueuedReads    = search.DefaultQueuedReads
+	DefaultExactDistinct  = search.DefaultExactDistinct
+	DefaultExactFacets    = search.DefaultExactFacets
 	DefaultHealthInterval = 5 * time.Second
 	DefaultFails          = 3
 	DefaultPasses         = 2
@@ -89,6 +91,10 @@ type Config struct {
 	// MaxReads is how many reads run at a time, QueuedReads how many more wait for
 	// their turn before further ones are refused. Defaults 512 and 1000.
 	MaxReads, QueuedReads int
+	// ExactDistinct is up to how many documents a search with distinct values may
+	// find for its totals and facets to be exact, ExactFacets of how many facet
+	// values one search asks the nodes in detail. Defaults 20,000 and 100.
+	ExactDistinct, ExactFacets int
 	// HealthInterval is the pause between probes of a node that is up, Fails how
 	// many failed ones take it down, Passes how many good ones bring it back.
 	// Defaults 5 s, 3, 2.
@@ -158,6 +164,8 @@ func (c Config) withDefaults() Config {
 	set(&c.MaxAnswer, int64(DefaultMaxAnswer))
 	set(&c.MaxReads, DefaultMaxReads)
 	set(&c.QueuedReads, DefaultQueuedReads)
+	set(&c.ExactDistinct, DefaultExactDistinct)
+	set(&c.ExactFacets, DefaultExactFacets)
 	set(&c.HealthInterval, DefaultHealthInterval)
 	set(&c.Fails, DefaultFails)
 	set(&c.Passes, DefaultPasses)
@@ -223,6 +231,7 @@ func (c *Config) Validate() error {
 		positive("max_lag", int64(full.MaxLag)), positive("failover_after", int64(full.FailoverAfter)),
 		positive("node_timeout", int64(full.NodeTimeout)), positive("max_answer", full.MaxAnswer),
 		positive("max_reads", int64(full.MaxReads)), positive("queued_reads", int64(full.QueuedReads)),
+		positive("exact_distinct", int64(full.ExactDistinct)), positive("exact_facets", int64(full.ExactFacets)),
 		positive("health_interval", int64(full.HealthInterval)), positive("fails", int64(full.Fails)),
 		positive("passes", int64(full.Passes)), positive("max_body", full.MaxBody), positive("outbox_limit", full.OutboxLimit),
 		positive("rebalance_shards", int64(full.RebalanceShards)),

@@ -307,7 +307,8 @@ func (e *Engine) use(g *Generation) error {
 func (e *Engine) tune(c *Config) {
 	e.reader.Tune(search.Tuning{
 		FailoverAfter: c.FailoverAfter, NoHedge: c.NoHedge, HedgeBudget: c.HedgeBudget, Timeout: c.NodeTimeout,
-		MaxAnswer: c.MaxAnswer, MaxReads: c.MaxReads, QueuedReads: c.QueuedReads, Policy: c.Selection, Merger: c.Merger,
+		MaxAnswer: c.MaxAnswer, MaxReads: c.MaxReads, QueuedReads: c.QueuedReads,
+		ExactDistinct: c.ExactDistinct, ExactFacets: c.ExactFacets, Policy: c.Selection, Merger: c.Merger,
 	})
 }
 

@@ -14,10 +14,6 @@ import (
 	"github.com/miroir-gateway/miroir/miroircore/search/plan"
 )
 
-// censusLimit is up to how many documents a search with distinct values may find
-// for them to be gone through one by one.
-const censusLimit = 20_000
-
 // settleDistinct gives a search with distinct values the total and the facets of
 // one server. Which documents a server leaves out follows from the order in
 // which it meets all of them: bucket by bucket until the page is full, in a
@@ -162,7 +158,7 @@ func (r *Reader) census(ctx context.Context, call Call, p *prepared) (*census, *
 			return c, nil
 		}
 		c.release()
-		if total > censusLimit || pieces == p.ix.Shards {
+		if total > r.tuning.Load().ExactDistinct || pieces == p.ix.Shards {
 			return nil, nil
 		}
 		// Shards are not equally full.

@@ -132,10 +132,11 @@ func joinFacetHits(g *gathered) ([]facetHit, *meili.Error) {
 // spell finds how the first document that has a value spells it, where nodes spell
 // it in different ways.
 func (r *Reader) spell(ctx context.Context, call Call, p *prepared, name string, hits []facetHit) *meili.Error {
+	most := r.tuning.Load().ExactFacets
 	var list []inquiry
 	var at []int
 	for i, h := range hits {
-		if h.disputed && len(list) < disputesAtOnce {
+		if h.disputed && len(list) < most {
 			list = append(list, inquiry{facets: []string{name, hidden.VersionField}, only: filterText(quoted(name) + " = " + quoted(h.norm)), all: true})
 			at = append(at, i)
 		}

@@ -11,10 +11,6 @@ import (
 	"github.com/miroir-gateway/miroir/miroircore/search/merge"
 )
 
-// disputesAtOnce bounds how many facet values are asked for how they are
-// spelled; the others keep the spelling of the first node.
-const disputesAtOnce = 20
-
 // doubts are what the nodes' facets leave open: what numbers count that texts
 // are spelled like, which of several equally frequent values are shown, and how
 // a value is spelled that nodes spell in different ways.
@@ -32,13 +28,15 @@ func (o *result) render() merge.Render {
 		Only: facetsShown(o.p.ix, o.p.client.Facets)}
 }
 
-func (o *result) doubts(mixed []string) doubts {
+// doubts are those of the answer. Of so many values it is asked how they are
+// spelled; the others keep the spelling of the first node.
+func (o *result) doubts(mixed []string, most int) doubts {
 	render := o.render()
 	d := doubts{cut: o.facets.Cut(render)}
 	d.mixed = mixed
 	for field, values := range o.facets.Disputed(render.Only) {
 		for _, norm := range values {
-			if len(d.disputed) < disputesAtOnce {
+			if len(d.disputed) < most {
 				d.disputed = append(d.disputed, dispute{field, norm})
 			}
 		}
@@ -64,7 +62,7 @@ func (r *Reader) settleFacets(ctx context.Context, call Call, o *result) *meili.
 			o.facets.Guess(name) // no filter leaves out what the threshold does
 		}
 	}
-	d := o.doubts(mixed)
+	d := o.doubts(mixed, r.tuning.Load().ExactFacets)
 	if d.none() {
 		return nil
 	}
@@ -98,17 +96,15 @@ func (o *result) inquiries(d doubts) []inquiry {
 	return list
 }
 
-// hiddenAtOnce bounds how many numbers of a facet are counted one by one.
-const hiddenAtOnce = 100
-
-// unhide counts the numbers that texts hide.
+// unhide counts the numbers that texts hide, so many of them.
 func (r *Reader) unhide(ctx context.Context, call Call, o *result, names []string) *meili.Error {
+	most := r.tuning.Load().ExactFacets
 	type number struct{ field, text string }
 	var all []number
 	var list []inquiry
 	for _, name := range names {
 		for _, text := range o.facets.Hidden(name, o.render().Max) {
-			if len(all) < hiddenAtOnce {
+			if len(all) < most {
 				all = append(all, number{name, text})
 				list = append(list, inquiry{only: joinFilters(o.narrow, numberIs(name, text))})
 			}

@@ -81,7 +81,7 @@ func (f *federation) settleCut(ctx context.Context, m *member) *meili.Error {
 	}
 	o := &result{p: m.everything(), total: m.total}
 	o.facets = &m.counts
-	d := o.doubts(nil)
+	d := o.doubts(nil, f.r.tuning.Load().ExactFacets)
 	if d.none() {
 		return nil
 	}

@@ -15,6 +15,8 @@ const (
 	DefaultMaxAnswer     = 256 << 20
 	DefaultMaxReads      = 512
 	DefaultQueuedReads   = 1000
+	DefaultExactDistinct = 20_000
+	DefaultExactFacets   = 100
 )
 
 // Tuning are the options that may change while a Reader is at work.
@@ -35,6 +37,11 @@ type Tuning struct {
 	// MaxReads is how many reads run at a time, QueuedReads how many more wait
 	// for their turn; further ones are refused. Defaults 512 and 1000.
 	MaxReads, QueuedReads int
+	// ExactDistinct is up to how many documents a search with distinct values, or
+	// with a score threshold, may find for them to be gone through one by one, so
+	// that its totals and facets are exact. ExactFacets is of how many facet values
+	// one search asks the nodes in detail. Defaults 20,000 and 100.
+	ExactDistinct, ExactFacets int
 	// Policy chooses between copies. One that is an Heir takes over what the one
 	// before it has learned. Default adaptive.
 	Policy plan.Policy
@@ -49,6 +56,8 @@ func (t Tuning) withDefaults() Tuning {
 	set(&t.MaxAnswer, DefaultMaxAnswer)
 	set(&t.MaxReads, DefaultMaxReads)
 	set(&t.QueuedReads, DefaultQueuedReads)
+	set(&t.ExactDistinct, DefaultExactDistinct)
+	set(&t.ExactFacets, DefaultExactFacets)
 	if t.Merger == nil {
 		t.Merger = merge.Details{}
 	}
