@@ -132,21 +132,22 @@ func TestEachOptionReachesTheEngine(t *testing.T) {
 	t.Setenv("STATE_DIR", t.TempDir())
 	config, _ := readFixture(t, filepath.Join("testdata", "adapt", "good_every_option.caddytest"))
 	config = strings.ReplaceAll(config, "{file./run/secrets/node_key}", "new")
-	config = strings.ReplaceAll(config, "hedge on 2.5%", "hedge off")
-	var adapted struct {
-		Apps struct{ Miroir json.RawMessage }
+	load := func(config string) *App {
+		t.Helper()
+		var adapted struct {
+			Apps struct{ Miroir json.RawMessage }
+		}
+		if err := json.Unmarshal([]byte(adaptClean(t, config)), &adapted); err != nil {
+			t.Fatal(err)
+		}
+		app, err := provisioned(t, string(adapted.Apps.Miroir))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return app
 	}
-	if err := json.Unmarshal([]byte(adaptClean(t, config)), &adapted); err != nil {
-		t.Fatal(err)
-	}
-	off, err := provisioned(t, string(adapted.Apps.Miroir))
-	if err != nil {
-		t.Fatal(err)
-	}
-	on, err := provisioned(t, strings.ReplaceAll(string(adapted.Apps.Miroir), `"disabled": true`, `"budget": 0.025`))
-	if err != nil {
-		t.Fatal(err)
-	}
+	on := load(config)
+	off := load(strings.NewReplacer("hedge on 2.5%", "hedge off", "anti_entropy 30m 168h", "anti_entropy off").Replace(config))
 	fields := reflect.TypeFor[miroircore.Config]()
 	for i := range fields.NumField() {
 		zeroOn := reflect.ValueOf(*on.config).Field(i).IsZero()
