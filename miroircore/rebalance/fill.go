@@ -49,7 +49,7 @@ func (r *Reconciler) fillOne(ctx context.Context, wanted *cluster.Topology) bool
 // fill makes a node a replica of shards: it copies them in rounds while writes
 // go on, and holds these up only for what is left.
 func (r *Reconciler) fill(ctx context.Context, physical string, u unit, wanted *cluster.Topology) error {
-	ctx, cancel := r.whileUp(ctx, u.source, u.target)
+	ctx, cancel := r.whileSound(ctx, u.source, u.target)
 	defer cancel()
 	defer r.began(physical, u)()
 	ix, err := r.mark(ctx, physical, u)
@@ -275,16 +275,23 @@ func (r *Reconciler) drained(ctx context.Context, physical string, ids ...string
 	return nil
 }
 
-// whileUp gives a context that ends when one of the nodes goes away.
-func (r *Reconciler) whileUp(ctx context.Context, ids ...string) (context.Context, context.CancelFunc) {
+// whileSound gives a context that ends when one of the nodes goes away, or turns
+// out to have another disk: what waits for it is not sent then.
+func (r *Reconciler) whileSound(ctx context.Context, ids ...string) (context.Context, context.CancelFunc) {
+	return r.while(ctx, func(id string) bool { return r.o.Up(id) && !r.void(id) }, ids)
+}
+
+// while gives a context that ends when something no longer holds for one of the
+// nodes.
+func (r *Reconciler) while(ctx context.Context, holds func(id string) bool, ids []string) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		for pause(ctx, interval/4) {
 			for _, id := range ids {
-				if !r.o.Up(id) {
-					cancel(fmt.Errorf("node %s went away", id))
+				if !holds(id) {
+					cancel(fmt.Errorf("node %s went away, or is not what it was", id))
 				}
 			}
 		}

@@ -114,7 +114,7 @@ func (r *Reconciler) isReplica(id string) bool {
 
 // rebuild cleans a node of what is not known any more, and lets it take writes.
 func (r *Reconciler) rebuild(ctx context.Context, id string) error {
-	ctx, cancel := r.whileUp(ctx, id)
+	ctx, cancel := r.while(ctx, r.o.Up, []string{id})
 	defer cancel()
 	client, ok := r.o.Client(id)
 	if !ok {
@@ -275,7 +275,7 @@ func (r *Reconciler) purgeOne(ctx context.Context, wanted *cluster.Topology) boo
 
 // purge deletes leftovers when no read is left that may need them.
 func (r *Reconciler) purge(ctx context.Context, physical, id string, shards []int) error {
-	ctx, cancel := r.whileUp(ctx, id)
+	ctx, cancel := r.whileSound(ctx, id)
 	defer cancel()
 	if err := failpoint.Hit("rebalance.purge"); err != nil {
 		return err

@@ -19,8 +19,12 @@ func (n *Node) check() {
 	defer n.wg.Done()
 	wait := minBackOff
 	for {
-		known, gone := n.checkOnce()
+		asked, known, gone := n.checkOnce()
 		n.mutex.Lock()
+		if gone && n.last != asked { // it takes part anew meanwhile, and another task counts
+			n.mutex.Unlock()
+			continue
+		}
 		if known || n.ctx.Err() != nil || n.closed {
 			n.checking = false
 			n.suspect = !known
@@ -52,11 +56,11 @@ func (n *Node) check() {
 }
 
 // checkOnce asks for the last known task. Known says whether there was an
-// answer, gone whether the task is not there.
-func (n *Node) checkOnce() (known, gone bool) {
+// answer, gone whether the task asked for is not there.
+func (n *Node) checkOnce() (asked *Mark, known, gone bool) {
 	client, ok := n.opts.Client()
 	if !ok {
-		return false, false
+		return nil, false, false
 	}
 	n.mutex.Lock()
 	last := n.last
@@ -66,23 +70,23 @@ func (n *Node) checkOnce() (known, gone bool) {
 	if last == nil {
 		page, err := client.Tasks(ctx, node.TaskQuery{Limit: 1})
 		if err != nil {
-			return false, false
+			return nil, false, false
 		}
 		n.mutex.Lock()
 		defer n.mutex.Unlock()
 		if len(page.Results) > 0 {
 			n.seen(Mark{UID: page.Results[0].UID, EnqueuedAt: page.Results[0].EnqueuedAt})
 		}
-		return true, false
+		return nil, true, false
 	}
 	task, err := client.Task(ctx, last.UID)
 	if err == nil {
-		return true, last.EnqueuedAt != "" && task.EnqueuedAt != last.EnqueuedAt
+		return last, true, last.EnqueuedAt != "" && task.EnqueuedAt != last.EnqueuedAt
 	}
 	if failure, ok := errors.AsType[*node.Error](err); ok && failure.Status == http.StatusNotFound {
-		return true, true
+		return last, true, true
 	}
-	return false, false
+	return last, false, false
 }
 
 // lookUp lists the node's tasks since before the unsure send and adopts those

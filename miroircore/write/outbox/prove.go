@@ -16,7 +16,7 @@ func (n *Node) Prove(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	known, gone := n.checkOnce()
+	_, known, gone := n.checkOnce()
 	switch {
 	case !known:
 		return errUnproved
