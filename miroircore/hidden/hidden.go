@@ -102,14 +102,14 @@ func Value(text string) (uint64, error) {
 const Alphabet = "⊰⊱⊲⊳⊴⊵⊶⊷⊸⊹⊺⊻⊼⊽⊾⊿⋀⋁⋂⋃⋄⋅⋆⋇⋈⋉⋊⋋⋌⋍⋎⋏"
 
 // ShardFilter is the filter that matches the documents of some of an index's
-// shards.
+// shards. Its quotes are those that a JSON text need not escape.
 func ShardFilter(some []int, shards int) string {
-	text := []byte(ShardField + " IN [")
+	text := append(make([]byte, 0, 32+12*len(some)), ShardField+" IN ["...)
 	for i, shard := range some {
 		if i > 0 {
 			text = append(text, ',')
 		}
-		text = append(AppendShard(append(text, '"'), shard, shards), '"')
+		text = append(AppendShard(append(text, '\''), shard, shards), '\'')
 	}
 	return string(append(text, ']'))
 }

@@ -351,19 +351,7 @@ func shardFilter(leg plan.Leg, shards int) json.RawMessage {
 	if !leg.Filter {
 		return nil
 	}
-	list := leg.Shards.Shards()
-	out := make([]byte, 0, 32+len(list)*12)
-	out = append(out, '"')
-	out = append(out, hidden.ShardField+" IN ["...)
-	for i, s := range list {
-		if i > 0 {
-			out = append(out, ',')
-		}
-		out = append(out, '\'')
-		out = hidden.AppendShard(out, s, shards)
-		out = append(out, '\'')
-	}
-	return append(out, `]"`...)
+	return filterText(hidden.ShardFilter(leg.Shards.Shards(), shards))
 }
 
 // joinFilters makes one filter that holds where all do. An array holds where

@@ -12,6 +12,7 @@ import (
 	"github.com/miroir-gateway/miroir/miroircore/index"
 	"github.com/miroir-gateway/miroir/miroircore/meili"
 	"github.com/miroir-gateway/miroir/miroircore/meili/request"
+	"github.com/miroir-gateway/miroir/miroircore/meili/room"
 	"github.com/miroir-gateway/miroir/miroircore/search/hit"
 	"github.com/miroir-gateway/miroir/miroircore/search/merge"
 	"github.com/miroir-gateway/miroir/miroircore/search/plan"
@@ -228,8 +229,8 @@ func (r *Reader) finish(call Call, o *result, start time.Time) *Answer {
 	for _, h := range o.hits {
 		size += h.Size() + 1
 	}
-	space := rooms.Get().(*room)
-	dst := space.of(size)
+	space := room.Take()
+	dst := space.Of(size)
 	if uid := o.p.client.IndexUID; uid != "" {
 		dst = append(hit.AppendString(append(dst, `{"indexUid":`...), uid), `,"hits":[`...)
 	} else {

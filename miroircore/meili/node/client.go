@@ -20,6 +20,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+
+	"github.com/miroir-gateway/miroir/miroircore/meili/room"
 )
 
 // DefaultLimit bounds an answer whose caller names no bound.
@@ -100,7 +102,7 @@ type Response struct {
 	Header http.Header
 	Body   []byte
 
-	room *room
+	room *room.Room
 }
 
 // Release gives the memory of the body back for that of another answer. Nothing
@@ -109,7 +111,7 @@ func (r *Response) Release() {
 	if r == nil || r.room == nil {
 		return
 	}
-	r.room.keep(r.Body)
+	r.room.Give(r.Body)
 	r.room, r.Body = nil, nil
 }
 
@@ -169,7 +171,7 @@ func (c *Client) send(ctx context.Context, method, pathAndQuery string, body *Bo
 		return nil, err
 	}
 	defer resp.Body.Close()
-	space := rooms.Get().(*room)
+	space := room.Take()
 	text, err := read(resp, limit, space)
 	if err != nil {
 		return nil, err

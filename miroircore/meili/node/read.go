@@ -6,43 +6,18 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/bits"
 	"net/http"
 	"strings"
-	"sync"
+
+	"github.com/miroir-gateway/miroir/miroircore/meili/room"
 )
 
 // firstRead is how much is set aside for an answer before any of it arrived: a
 // length that lies must not cost the memory it names.
 const firstRead = 1 << 20
 
-// room is memory for the body of an answer. Most of what a read leaves behind
-// would be the bodies of its answers.
-type room struct{ bytes []byte }
-
-var rooms = sync.Pool{New: func() any { return new(room) }}
-
-// of gives memory for so many bytes. Its size is a power of two, so that it fits
-// answers of about that size, too.
-func (r *room) of(size int) []byte {
-	if cap(r.bytes) < size {
-		r.bytes = make([]byte, 0, 1<<bits.Len(uint(size-1)))
-	}
-	return r.bytes[:0]
-}
-
-// keep takes back what has become of it.
-func (r *room) keep(text []byte) {
-	const most = 1 << 20
-	if cap(text) > most {
-		text = nil
-	}
-	r.bytes = text
-	rooms.Put(r)
-}
-
 // read gives the whole body of an answer or the reason why it is not whole.
-func read(resp *http.Response, limit int64, space *room) ([]byte, error) {
+func read(resp *http.Response, limit int64, space *room.Room) ([]byte, error) {
 	if encoding := resp.Header.Get("Content-Encoding"); encoding != "" && encoding != "identity" {
 		return nil, &Error{Kind: KindMalformed, Err: fmt.Errorf("the answer is encoded as %q, which was not asked for", encoding)}
 	}
@@ -55,7 +30,7 @@ func read(resp *http.Response, limit int64, space *room) ([]byte, error) {
 	if length < 0 && resp.ProtoMajor < 2 && len(resp.TransferEncoding) == 0 {
 		return nil, &Error{Kind: KindCut, Err: errors.New("the answer has neither a length nor chunks")}
 	}
-	buf := bytes.NewBuffer(space.of(int(min(max(length, 512)+bytes.MinRead, firstRead))))
+	buf := bytes.NewBuffer(space.Of(int(min(max(length, 512)+bytes.MinRead, firstRead))))
 	if _, err := buf.ReadFrom(io.LimitReader(resp.Body, limit+1)); err != nil {
 		return nil, err
 	}

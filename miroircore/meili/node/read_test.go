@@ -29,12 +29,3 @@ func TestTheMemoryOfAReleasedAnswerIsUsedAgain(t *testing.T) {
 		t.Error("a released answer still has a body")
 	}
 }
-
-func TestRoomIsAPowerOfTwo(t *testing.T) {
-	r := new(room)
-	for _, c := range []struct{ size, want int }{{1, 1}, {600, 1024}, {1024, 1024}, {1025, 2048}} {
-		if got := cap(r.of(c.size)); got != c.want {
-			t.Errorf("%d bytes for %d", got, c.size)
-		}
-	}
-}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"io"
 	"net/http"
+
+	"github.com/miroir-gateway/miroir/miroircore/meili/room"
 )
 
 // Stream calls a GET route whose answer is too large to be kept, and gives the
@@ -22,7 +24,7 @@ func (c *Client) Stream(ctx context.Context, pathAndQuery string) (io.ReadCloser
 		return resp.Body, nil
 	}
 	defer resp.Body.Close()
-	text, err := read(resp, DefaultLimit, new(room))
+	text, err := read(resp, DefaultLimit, new(room.Room))
 	if err != nil {
 		return nil, c.wrap(ctx, http.MethodGet, pathAndQuery, err)
 	}
