@@ -247,11 +247,11 @@ func (p *payload) discard() {
 }
 
 // restore takes the payload of an operation of an earlier run up again.
-func (p *payload) restore(w *Writer, o *operation, inJournal bool) {
+func (p *payload) restore(w *Writer, o *operation, found *journal.Operation) {
 	p.stored = make(chan struct{})
 	close(p.stored)
-	if inJournal {
-		p.kept = true
+	if found.HasPayload {
+		p.kept, p.text = true, found.Content
 		return
 	}
 	path := filepath.Join(w.opts.Dir, payloadPrefix+strconv.FormatUint(o.op, 10))

@@ -2,7 +2,11 @@ package write
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"runtime"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/miroir-gateway/miroir/miroircore/meili"
@@ -17,11 +21,13 @@ import (
 func (w *Writer) recover(open []*journal.Operation) error {
 	notes := make(map[uint64]*recovered)
 	restored := make([]*operation, 0, len(open))
-	for _, found := range open {
-		o, n, err := w.restore(found)
-		if err != nil {
-			return err
-		}
+	all, err := w.restoreAll(open)
+	if err != nil {
+		return err
+	}
+	for _, r := range all {
+		o, n := r.o, r.n
+		w.reenter(o, n)
 		restored = append(restored, o)
 		notes[o.op] = n
 		w.nextOp = max(w.nextOp, o.op+1)
@@ -103,6 +109,35 @@ func (w *Writer) boxWith(id string, notes map[uint64]*recovered) {
 	w.makeBox(id, known)
 }
 
+// revived is an operation that was read back from the journal.
+type revived struct {
+	o *operation
+	n *recovered
+}
+
+// restoreAll reads operations back, many at once: thousands may wait for a node
+// that was away when the gateway ended, and nothing is answered before.
+func (w *Writer) restoreAll(open []*journal.Operation) ([]revived, error) {
+	all, errs := make([]revived, len(open)), make([]error, len(open))
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) {
+		wg.Go(func() {
+			for i := next.Add(1) - 1; i < int64(len(open)); i = next.Add(1) - 1 {
+				r := &all[i]
+				if r.o, r.n, errs[i] = w.restore(open[i]); errs[i] != nil {
+					return
+				}
+				if a, ok := r.o.action.(*addDocuments); ok && r.o.bind != nil {
+					_, _ = a.found(w, r.o) // what fails here fails again when it is needed
+				}
+			}
+		})
+	}
+	wg.Wait()
+	return all, errors.Join(errs...)
+}
+
 // restore makes the operation that a header describes.
 func (w *Writer) restore(found *journal.Operation) (*operation, *recovered, error) {
 	o := &operation{op: found.Op, durable: true, acked: make(chan struct{}), ended: make(chan struct{})}
@@ -122,7 +157,7 @@ func (w *Writer) restore(found *journal.Operation) (*operation, *recovered, erro
 			return fail(err)
 		}
 	}
-	o.payload.restore(w, o, found.HasPayload)
+	o.payload.restore(w, o, found)
 	for _, list := range []struct {
 		raw  [][]byte
 		into *[]note
@@ -146,20 +181,26 @@ func (w *Writer) restore(found *journal.Operation) (*operation, *recovered, erro
 		}
 		o.bind, o.state = b, bound
 	}
-	t := o.task()
-	w.opts.Tasks.Add(t)
 	if found.Finished != nil {
 		if err := json.Unmarshal(found.Finished, &o.outcome); err != nil {
 			return fail(err)
 		}
 		n.finished = true
 		o.state = finished
-		close(o.ended)
-		if err := w.opts.Tasks.Start(o.Task, o.outcome.Started); err == nil {
-			w.opts.Tasks.Finish(o.Task, task.Outcome{Status: o.outcome.Status, Details: o.outcome.Details, Error: o.outcome.Error, At: o.outcome.At})
-		}
 	}
 	return o, n, nil
+}
+
+// reenter enters the task of an operation that was read back.
+func (w *Writer) reenter(o *operation, n *recovered) {
+	w.opts.Tasks.Add(o.task())
+	if !n.finished {
+		return
+	}
+	close(o.ended)
+	if err := w.opts.Tasks.Start(o.Task, o.outcome.Started); err == nil {
+		w.opts.Tasks.Finish(o.Task, task.Outcome{Status: o.outcome.Status, Details: o.outcome.Details, Error: o.outcome.Error, At: o.outcome.At})
+	}
 }
 
 // resume gives a bound operation to the outboxes again, in the order of the

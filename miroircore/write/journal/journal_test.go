@@ -64,6 +64,9 @@ func TestRecoveryGivesOpenOperationsInOrder(t *testing.T) {
 	if string(o.Header) != "header 1" || string(o.Bound) != "bound" || len(o.Delivered) != 2 || len(o.Ended) != 1 || string(o.Finished) != "f" {
 		t.Errorf("operation 1 is %+v", o)
 	}
+	if string(found[1].Content) != "payload" {
+		t.Errorf("the payload that was read along is %q", found[1].Content)
+	}
 	payload, err := j.Payload(3)
 	if err != nil || string(payload) != "payload" {
 		t.Errorf("payload %q, error %v", payload, err)

@@ -201,10 +201,13 @@ type Operation struct {
 	Op         uint64
 	Header     []byte
 	HasPayload bool
-	Bound      []byte
-	Delivered  [][]byte
-	Ended      [][]byte
-	Finished   []byte
+	// Content is the payload where it is small and there are not too many; nil
+	// does not say that there is none.
+	Content   []byte
+	Bound     []byte
+	Delivered [][]byte
+	Ended     [][]byte
+	Finished  []byte
 }
 
 // recover reads all segments. A segment is read up to its first damaged
@@ -216,6 +219,7 @@ func (j *Journal) recover() ([]*Operation, error) {
 	}
 	slices.Sort(names)
 	found := make(map[uint64]*Operation)
+	spare := room(mostContent)
 	for _, path := range names {
 		n, err := strconv.ParseUint(strings.TrimSuffix(filepath.Base(path), segmentSuffix), 10, 64)
 		if err != nil {
@@ -226,13 +230,15 @@ func (j *Journal) recover() ([]*Operation, error) {
 		if err := j.readSegment(s, func(r Record) {
 			switch o := found[r.Op]; {
 			case r.Kind == Closed:
+				spare.drop(o)
 				delete(found, r.Op)
 			case r.Kind == Header || r.Kind == whole:
+				spare.drop(o)
 				o = &Operation{Op: r.Op}
 				found[r.Op] = o
-				o.apply(r)
+				o.apply(r, &spare)
 			case o != nil: // else its header went with an earlier segment: it was closed
-				o.apply(r)
+				o.apply(r, &spare)
 			}
 		}); err != nil {
 			return nil, err
@@ -243,12 +249,33 @@ func (j *Journal) recover() ([]*Operation, error) {
 	return slices.SortedFunc(maps.Values(found), func(a, b *Operation) int { return cmp.Compare(a.Op, b.Op) }), nil
 }
 
-func (o *Operation) apply(r Record) {
+// Payloads of up to smallContent bytes are kept from the one reading of the
+// journal, up to mostContent in all: reading each one by itself again takes longer
+// than all else.
+const (
+	smallContent = 64 << 10
+	mostContent  = 64 << 20
+)
+
+// room is how many bytes of payloads may still be kept.
+type room int
+
+func (left *room) drop(o *Operation) {
+	if o != nil {
+		*left += room(len(o.Content))
+	}
+}
+
+func (o *Operation) apply(r Record, spare *room) {
 	switch r.Kind {
 	case Header:
 		o.Header = r.Body
 	case Payload:
 		o.HasPayload = true
+		if size := room(len(r.Body)); size <= smallContent && size <= *spare {
+			o.Content = r.Body
+			*spare -= size
+		}
 	case Bound:
 		o.Bound = r.Body
 	case Delivered:
@@ -259,7 +286,7 @@ func (o *Operation) apply(r Record) {
 		o.Finished = r.Body
 	case whole:
 		for _, inner := range unfold(r.Body) {
-			o.apply(inner)
+			o.apply(inner, spare)
 		}
 	case Closed:
 	}
