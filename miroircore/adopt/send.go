@@ -102,7 +102,7 @@ func (s *sender) put(ctx context.Context, b *batch) error {
 	}
 	uid, err := s.post(ctx, b.body)
 	if ofDocuments(node.AnswerOf(err)) {
-		return s.split(ctx, b, node.AnswerOf(err))
+		return s.split(ctx, b, node.AnswerOf(err), s.put)
 	}
 	if err != nil {
 		return err
@@ -143,8 +143,8 @@ func ofDocuments(e *meili.Error) bool {
 }
 
 // split sends the halves of a batch that was refused, until what is refused is
-// one document. Halves are waited for: a refusal is to be laid to the right one.
-func (s *sender) split(ctx context.Context, b *batch, why *meili.Error) error {
+// one document.
+func (s *sender) split(ctx context.Context, b *batch, why *meili.Error, send func(context.Context, *batch) error) error {
 	if len(b.items) == 1 {
 		s.refused[b.items[0].id] = &refused{why.Message, b.items[0].content, s.passes}
 		s.meter.done(1)
@@ -158,14 +158,15 @@ func (s *sender) split(ctx context.Context, b *batch, why *meili.Error) error {
 		for _, it := range half {
 			part.body = append(document.AppendCopy(part.body, it.text, s.ix.change.remade), '\n')
 		}
-		if err := s.one(ctx, part); err != nil {
+		if err := send(ctx, part); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// one sends one batch and waits for it.
+// one sends one batch and waits for it: where tasks fail together, the refusal
+// has to be laid to the right one.
 func (s *sender) one(ctx context.Context, b *batch) error {
 	uid, err := s.post(ctx, b.body)
 	if err == nil {
@@ -175,7 +176,7 @@ func (s *sender) one(ctx context.Context, b *batch) error {
 		}
 	}
 	if ofDocuments(node.AnswerOf(err)) {
-		return s.split(ctx, b, node.AnswerOf(err))
+		return s.split(ctx, b, node.AnswerOf(err), s.one)
 	}
 	if err == nil {
 		s.wrote(b)
@@ -240,7 +241,7 @@ func (s *sender) ended(ctx context.Context) (map[uint32]*meili.Task, error) {
 func (s *sender) outcome(ctx context.Context, b *batch, t *meili.Task) error {
 	err := s.a.target.failure("POST "+s.path, t)
 	if ofDocuments(node.AnswerOf(err)) {
-		return s.split(ctx, b, node.AnswerOf(err))
+		return s.split(ctx, b, node.AnswerOf(err), s.one)
 	}
 	if err == nil {
 		s.wrote(b)
