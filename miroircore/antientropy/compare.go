@@ -192,11 +192,11 @@ func unlike(views []map[string]replica.Seen) []string {
 // on all nodes after a few more looks: others were being written.
 func (c *Checker) lookAgain(ctx context.Context, readers []*replica.Reader, ids []string) ([]string, error) {
 	for n := 0; n < looks && len(ids) > 0 && len(ids) <= few; n++ {
-		for end := time.Now().Add(c.patience / 20); c.busy(readers) && time.Now().Before(end); {
-			if !pause(ctx, look) {
-				return nil, ctx.Err()
-			}
+		nodes := make([]string, 0, len(readers))
+		for _, r := range readers {
+			nodes = append(nodes, r.Client.ID())
 		}
+		c.queuedAtMost(ctx, readers[0].Index.Physical, nodes, 0, c.patience/20)
 		views, err := named(ctx, readers, ids)
 		if err != nil {
 			return nil, err
@@ -204,12 +204,6 @@ func (c *Checker) lookAgain(ctx context.Context, readers []*replica.Reader, ids 
 		ids = unlike(views)
 	}
 	return ids, nil
-}
-
-func (c *Checker) busy(readers []*replica.Reader) bool {
-	return slices.ContainsFunc(readers, func(r *replica.Reader) bool {
-		return c.o.Line.Queued(r.Client.ID(), r.Index.Physical) > 0
-	})
 }
 
 func named(ctx context.Context, readers []*replica.Reader, ids []string) ([]map[string]replica.Seen, error) {

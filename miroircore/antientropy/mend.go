@@ -2,8 +2,6 @@ package antientropy
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -18,57 +16,6 @@ import (
 	"github.com/miroir-gateway/miroir/miroircore/write/outbox"
 )
 
-const (
-	// held is how many documents are looked at, and put right, while the writes of
-	// the index are held up, and holdTime how long that may take.
-	held     = 200
-	holdTime = 3 * time.Second
-	// many is from how many suspected documents on a copy that differs is made anew
-	// instead: it is not read meanwhile.
-	many = 10_000
-)
-
-// errBusy says that the copies did not come to one operation.
-var errBusy = errors.New("the copies did not come to rest")
-
-// mend puts right those of some documents that differ though all copies are at
-// one operation. astray are nodes on which documents were seen that may not be
-// theirs. It says whether a copy is made anew instead.
-func (c *Checker) mend(ctx context.Context, physical string, ids, astray []string, p *position) (rebuilt bool, _ error) {
-	left := len(ids)
-	for chunk := range slices.Chunk(ids, held) {
-		ix, ok := c.o.Catalog.ByPhysical(physical)
-		if !ok {
-			return false, nil
-		}
-		bulk := left > many
-		left -= len(chunk)
-		var gone bool
-		err := c.o.Line.Exclusive(ctx, ix.UID, func(ctx context.Context, ix *index.Index) error {
-			if gone = ix.Physical != physical; gone {
-				return nil
-			}
-			ctx, cancel := context.WithTimeout(ctx, holdTime)
-			defer cancel()
-			var err error
-			rebuilt, err = c.settle(ctx, ix, chunk, astray, bulk, p)
-			return err
-		})
-		var refused *meili.Error
-		switch {
-		case errors.Is(err, errBusy):
-			p.Result.report("index %s: %d documents could not be compared: %v", ix.UID, len(chunk), err)
-		case errors.As(err, &refused) && refused.Code == "index_not_found", gone:
-			return false, nil
-		case err != nil:
-			return false, fmt.Errorf("bring copies of index %s in line: %w", ix.UID, err)
-		case rebuilt:
-			return true, nil
-		}
-	}
-	return false, nil
-}
-
 // evidence is what copies have of some documents, all at one operation.
 type evidence struct {
 	ix      *index.Index
@@ -79,8 +26,9 @@ type evidence struct {
 
 // settle looks at documents while the writes of the index are held up, and puts
 // right what differs.
-func (c *Checker) settle(ctx context.Context, ix *index.Index, ids, astray []string, bulk bool, p *position) (rebuilt bool, err error) {
-	e, lost, err := c.witness(ctx, ix, ids, astray)
+func (c *Checker) settle(ctx context.Context, ix *index.Index, s suspicion, rest time.Duration, p *position) (rebuilt bool, err error) {
+	ids, astray := s.ids, s.astray
+	e, lost, err := c.witness(ctx, ix, ids, astray, rest)
 	if err != nil {
 		return false, err
 	}
@@ -102,7 +50,7 @@ func (c *Checker) settle(ctx context.Context, ix *index.Index, ids, astray []str
 	if err := failpoint.Hit("antientropy.differ"); err != nil {
 		return false, err
 	}
-	if bulk {
+	if s.bulk {
 		for _, id := range v.worst() {
 			if c.rebuild(ix, id, &p.Result) {
 				return true, nil
@@ -114,23 +62,12 @@ func (c *Checker) settle(ctx context.Context, ix *index.Index, ids, astray []str
 
 // witness reads the documents on every node that may have them, once these have
 // done all they were given. lost are those that do not have the index.
-func (c *Checker) witness(ctx context.Context, ix *index.Index, ids, astray []string) (e *evidence, lost []string, err error) {
+func (c *Checker) witness(ctx context.Context, ix *index.Index, ids, astray []string, rest time.Duration) (e *evidence, lost []string, err error) {
 	e = &evidence{ix: ix, views: make(map[string]map[string]replica.Seen)}
-	for _, id := range ids {
-		for _, n := range holders(ix, document.Shard([]byte(id), ix.Shards)) {
-			if !slices.Contains(e.nodes, n) {
-				e.nodes = append(e.nodes, n)
-			}
-		}
-	}
-	e.nodes = slices.DeleteFunc(e.nodes, func(id string) bool {
-		return !c.o.Standing.Up(id) || !c.o.Standing.Sound(id, ix.Physical)
-	})
+	e.nodes = c.concerned(ix, ids)
 	all := slices.Compact(slices.Sorted(slices.Values(append(slices.Clone(e.nodes), astray...))))
-	for end := time.Now().Add(c.patience / 3); slices.ContainsFunc(all, func(id string) bool { return c.o.Line.Queued(id, ix.Physical) > 0 }); {
-		if time.Now().After(end) || !pause(ctx, look) {
-			return nil, nil, errBusy
-		}
+	if !c.queuedAtMost(ctx, ix.Physical, all, 0, rest) {
+		return nil, nil, errBusy
 	}
 	e.nodes = slices.DeleteFunc(e.nodes, func(id string) bool { return !c.o.Standing.InOrder(id, ix.Physical) })
 	readers, err := c.readers(ix, all, false)

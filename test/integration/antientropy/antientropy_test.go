@@ -85,6 +85,7 @@ func send(t *testing.T, f *fleet.Fleet, method, path, body string, into any) {
 	}
 	request.Header.Set("Authorization", "Bearer "+fleet.MasterKey)
 	request.Header.Set("Content-Type", "application/json")
+	request.Header.Set("X-Miroir-Wait", "20s")
 	answer, err := http.DefaultClient.Do(request)
 	if err != nil {
 		t.Error(err)
