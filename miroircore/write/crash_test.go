@@ -125,6 +125,7 @@ func TestRule22LostPayloadFailsTheTask(t *testing.T) {
 	nodes[1].Refuse()
 	unset = failpoint.Set("write.payload", func() error { return errors.New("killed") })
 	r, _ = f.add("a", big)
+	f.eventually("one copy has it", func() bool { return len(f.documents("g0-n0", "a")) == 3 })
 	unset()
 	f.crash()
 	if err := nodes[1].Accept(); err != nil {
