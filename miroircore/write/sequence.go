@@ -92,7 +92,7 @@ func (w *Writer) refusal(err error) *meili.Error {
 	switch {
 	case errors.Is(err, errClosed):
 		return meili.NewError("miroir_starting", "The gateway is shutting down.")
-	case errors.Is(err, journal.ErrFull):
+	case errors.Is(spoolError(err), journal.ErrFull): // the state's file is on the same disk
 		return meili.NewError("miroir_spool_full", "The gateway's disk is full: the write was not stored.")
 	}
 	w.log.Error("a write could not be stored", "error", err)
