@@ -28,13 +28,17 @@ type Reader struct {
 	Throttle *Throttle
 }
 
+// shortPage is how many documents a request of a Reader asks for: a node that
+// answers longer ones keeps searches waiting for longer.
+const shortPage = 1000
+
 func (r *Reader) reader(shards []int) *reader {
-	return &reader{client: r.Client, ix: r.Index, shards: shards, fast: r.Fast, pace: r.Throttle}
+	return &reader{client: r.Client, ix: r.Index, shards: shards, fast: r.Fast, page: shortPage, pace: r.Throttle}
 }
 
 // Prints are the fingerprints of shards.
 func (r *Reader) Prints(ctx context.Context, shards []int) (Prints, error) {
-	return Fingerprint(ctx, r.Client, r.Index, shards, r.Fast, r.Throttle)
+	return r.reader(shards).prints(ctx)
 }
 
 // In calls fn with the documents of some buckets of shards.

@@ -98,15 +98,19 @@ func (p Prints) Differing(other Prints, shards []int) []int {
 // Fingerprint reads what a node holds of shards, a fast pass only ids and
 // versions. Throttle may be nil. Memory: 6 KiB a shard and a page of documents.
 func Fingerprint(ctx context.Context, c *node.Client, ix *index.Index, shards []int, fast bool, throttle *Throttle) (Prints, error) {
-	prints := make(Prints, len(shards))
-	for _, shard := range shards {
+	r := &reader{client: c, ix: ix, shards: shards, fast: fast, pace: throttle}
+	return r.prints(ctx)
+}
+
+func (r *reader) prints(ctx context.Context) (Prints, error) {
+	prints := make(Prints, len(r.shards))
+	for _, shard := range r.shards {
 		prints[shard] = new(Print)
 	}
-	r := &reader{client: c, ix: ix, shards: shards, fast: fast, pace: throttle}
 	err := r.each(ctx, func(e Entry, _ []byte) error {
 		p := prints[e.Shard]
 		if p == nil { // it is where it does not belong, which has to show somewhere
-			p = prints[shards[0]]
+			p = prints[r.shards[0]]
 		}
 		p.add(&e)
 		return nil
