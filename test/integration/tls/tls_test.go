@@ -112,7 +112,7 @@ func (g *guard) requests() []string {
 	return slices.Clone(g.seen)
 }
 
-func guarded(t *testing.T, node fleet.Node, server tls.Certificate, clients *x509.CertPool) *guard {
+func guarded(t *testing.T, node fleet.Node, server tls.Certificate, clients *x509.CertPool, http2 bool) *guard {
 	t.Helper()
 	to, err := url.Parse(node.URL())
 	if err != nil {
@@ -127,6 +127,7 @@ func guarded(t *testing.T, node fleet.Node, server tls.Certificate, clients *x50
 		proxy.ServeHTTP(w, r)
 	}))
 	g.TLS = &tls.Config{Certificates: []tls.Certificate{server}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: clients}
+	g.EnableHTTP2 = http2
 	g.Config.ErrorLog = log.New(io.Discard, "", 0) // handshakes that fail are meant to
 	g.StartTLS()
 	t.Cleanup(g.Close)
@@ -177,8 +178,8 @@ func is(want string) func(string) bool { return func(has string) bool { return h
 func TestNodesAreReachedOverTLSWithACertificate(t *testing.T) {
 	nodes, gateways := newAuthority(t, "nodes"), newAuthority(t, "gateways")
 	s := &secured{Fleet: fleet.Start(t, fleet.Mixed)}
-	for _, n := range s.Nodes {
-		s.guards = append(s.guards, guarded(t, n, nodes.issue(t, n.ID), gateways.pool()))
+	for i, n := range s.Nodes {
+		s.guards = append(s.guards, guarded(t, n, nodes.issue(t, n.ID), gateways.pool(), i == 1)) // the second speaks HTTP/2, as servers may
 	}
 	load := func(text string) {
 		t.Helper()
