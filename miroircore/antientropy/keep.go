@@ -23,6 +23,9 @@ var (
 	askedKey    = []byte("asked")
 )
 
+// seenKey is where it is kept which task of each node was the newest when a pass
+// over the contents of an index began, after which its copies were equal.
+func seenKey(physical string) []byte         { return []byte("seen/" + physical) }
 func passKey(pass string) []byte             { return []byte("pass/" + pass) }
 func resultKey(physical, pass string) []byte { return []byte("result/" + physical + "/" + pass) }
 
@@ -37,6 +40,9 @@ type position struct {
 	Index  string `json:"index"`
 	Done   []int  `json:"done,omitempty"`
 	Result Result `json:"result"`
+	// Newest are the newest tasks of the nodes when a pass over the contents of the
+	// index began.
+	Newest map[string]uint32 `json:"newest,omitempty"`
 	// Tries is how often the next step failed.
 	Tries int `json:"tries,omitempty"`
 }
@@ -237,22 +243,15 @@ func (c *Checker) end(p *position) error {
 func forget(tx state.Tx, exists map[string]bool) error {
 	var gone [][]byte
 	err := tx.Scan(table, []byte("result/"), func(key, _ []byte) bool {
-		physical, _, ok := cutResult(string(key))
-		if ok && !exists[physical] {
+		kind, rest, _ := strings.Cut(string(key), "/")
+		physical, _, _ := strings.Cut(rest, "/")
+		if (kind == "result" || kind == "seen") && !exists[physical] {
 			gone = append(gone, append([]byte(nil), key...))
 		}
-		return ok
+		return true
 	})
 	for _, key := range gone {
 		err = errors.Join(err, tx.Delete(table, key))
 	}
 	return err
-}
-
-func cutResult(key string) (physical, pass string, ok bool) {
-	rest, ok := strings.CutPrefix(key, "result/")
-	if !ok {
-		return "", "", false
-	}
-	return strings.Cut(rest, "/")
 }

@@ -9,11 +9,8 @@ import (
 
 	"github.com/miroir-gateway/miroir/miroircore/document"
 	"github.com/miroir-gateway/miroir/miroircore/index"
-	"github.com/miroir-gateway/miroir/miroircore/meili"
-	"github.com/miroir-gateway/miroir/miroircore/meili/node"
 	"github.com/miroir-gateway/miroir/miroircore/replica"
 	"github.com/miroir-gateway/miroir/miroircore/write/failpoint"
-	"github.com/miroir-gateway/miroir/miroircore/write/outbox"
 )
 
 // evidence is what copies have of some documents, all at one operation.
@@ -153,42 +150,13 @@ func (c *Checker) rule(ctx context.Context, e *evidence, all []opinion) (source 
 		return all[0].node, nil
 	}
 	if e.touched == nil {
-		e.touched = make(map[string]touch)
-		for _, n := range e.nodes {
-			e.touched[n] = c.touched(ctx, n, e.ix.Physical)
-		}
+		e.touched = c.touched(ctx, e.ix.Physical, e.nodes)
 	}
 	for i := range all {
 		at := e.touched[all[i].node]
 		all[i].touched = all[i].there && at.wrote || !all[i].there && at.deleted
 	}
 	return judge(all)
-}
-
-// touch is what somebody else than the gateway did to an index on a node.
-type touch struct{ wrote, deleted bool }
-
-// touched looks for tasks, among those that a node remembers, that changed
-// documents of an index and were not the gateway's.
-func (c *Checker) touched(ctx context.Context, id, physical string) (at touch) {
-	client, ok := c.o.Client(id)
-	if !ok {
-		return at
-	}
-	page, err := client.Tasks(ctx, node.TaskQuery{Limit: 1000, IndexUIDs: []string{physical}, Statuses: []meili.TaskStatus{meili.StatusSucceeded},
-		Types: []meili.TaskType{meili.TypeDocumentAdditionOrUpdate, meili.TypeDocumentDeletion, meili.TypeDocumentEdition}})
-	if err != nil {
-		return at
-	}
-	for _, t := range page.Results {
-		_, ours := outbox.OperationOf(t.CustomMetadata)
-		if ours || t.CustomMetadata != nil && strings.HasPrefix(*t.CustomMetadata, replica.Metadata) {
-			continue
-		}
-		at.wrote = at.wrote || t.Type != meili.TypeDocumentDeletion
-		at.deleted = at.deleted || t.Type != meili.TypeDocumentAdditionOrUpdate
-	}
-	return at
 }
 
 // rebuild has a copy made anew, unless it is the only one of some shard.

@@ -44,15 +44,24 @@ func (c *Checker) pass(ctx context.Context, p *position) error {
 			return c.end(p)
 		}
 		if ix.Physical != p.Index {
-			p.Index, p.Done, p.Result = ix.Physical, nil, Result{Began: c.o.Now()}
+			p.Index, p.Done, p.Result, p.Newest = ix.Physical, nil, Result{Began: c.o.Now()}, nil
+			if p.Pass == Content {
+				p.Newest = c.newest(ctx)
+			}
 		}
 		if err := c.index(ctx, p, ix); err != nil {
 			return err
 		}
 		p.Result.Ended = c.o.Now()
-		result, key := p.Result, resultKey(p.Index, p.Pass)
+		result, newest, physical := p.Result, p.Newest, p.Index
 		p.Over, p.Index, p.Done, p.Result = p.Index, "", nil, Result{}
-		err := c.keep(p, func(tx state.Tx) error { return put(tx, key, result) })
+		err := c.keep(p, func(tx state.Tx) error {
+			err := put(tx, resultKey(physical, p.Pass), result)
+			if err == nil && p.Pass == Content && result.Skipped == 0 {
+				err = put(tx, seenKey(physical), newest)
+			}
+			return err
+		})
 		if err != nil {
 			return err
 		}

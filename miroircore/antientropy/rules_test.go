@@ -77,6 +77,23 @@ func TestRule23TheCopyThatSomebodyElseWroteToIsWrong(t *testing.T) {
 	}
 }
 
+// What others did before copies were last compared whole says nothing any more.
+func TestRule23WhatOthersDidLongAgoSaysNothing(t *testing.T) {
+	b := newBed(t, 2, []string{"a", "b"})
+	b.put("as it is", upTo(40)...)
+	first := holders(b.ix(), shardOf(7))[0]
+	second := map[string]string{"a": "b", "b": "a"}[first]
+	b.do(first, http.MethodPut, "/indexes/books/documents", `[{"id":7,"text":"changed"}]`)
+	if r := b.check(true); r.Different != 1 {
+		t.Errorf("result: %+v", r)
+	}
+	b.do(second, http.MethodPut, "/indexes/books/documents", `[{"id":7,"text":"changed there"}]`)
+	if r := b.check(true); r.Different != 1 || strings.Contains(b.has(first)["7"], "changed") {
+		t.Errorf("result: %+v, %s", r, b.has(first)["7"])
+	}
+	b.same(40)
+}
+
 // Where others deleted on one copy and wrote on the other, what has the marks of
 // the gateway stays.
 func TestRule23WhatOthersDeletedAndWroteOnTwoCopies(t *testing.T) {
