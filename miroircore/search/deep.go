@@ -27,6 +27,9 @@ func (r *Reader) deep(p *prepared) bool {
 		m.RetrieveVectors || m.ShowMatchesPosition || len(m.AttributesToHighlight) > 0 || len(m.AttributesToCrop) > 0 {
 		return false
 	}
+	if r.layout(p.ix).Spread()*p.depth() <= deepPage {
+		return false // whichever nodes are asked
+	}
 	legs := len(r.planned(p.ix).Legs)
 	return legs > 1 && legs*p.depth() > deepPage && 2*(p.to-p.from) < legs*p.depth()
 }

@@ -384,6 +384,9 @@ func (l *Layout) Alone(leg Leg) bool {
 	return true
 }
 
+// Spread is how many nodes hold some of the index.
+func (l *Layout) Spread() int { return len(l.owner) }
+
 // Nodes names the nodes that hold some of the index.
 func (l *Layout) Nodes() []string {
 	var names []string

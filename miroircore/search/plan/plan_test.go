@@ -188,3 +188,15 @@ func TestWhatANodeHoldsIsALeg(t *testing.T) {
 		t.Errorf("of a node that holds nothing: %+v", leg)
 	}
 }
+
+func TestALegIsAloneWhereNoOtherNodeHasItsShards(t *testing.T) {
+	l := NewLayout(placement([][]string{{"a"}, {"b", "c"}, {"a"}}))
+	for node, want := range map[string]bool{"a": true, "b": false, "c": false} {
+		if leg := l.Held(node, Want{}); l.Alone(leg) != want {
+			t.Errorf("%s with %v is alone: %v", node, leg.Shards.Shards(), !want)
+		}
+	}
+	if n := l.Spread(); n != 3 {
+		t.Errorf("%d nodes", n)
+	}
+}
