@@ -73,7 +73,7 @@ func stateText(report *rebalance.Report) string {
 		text = report.State
 	}
 	if report.Leftover > 0 {
-		text += fmt.Sprintf("; %d shards are still to be deleted where they are not wanted", report.Leftover)
+		text += fmt.Sprintf("; %d shards may have documents on nodes that are not theirs, to be deleted", report.Leftover)
 	}
 	return text
 }

@@ -83,7 +83,7 @@ func TestOperatorsChangeTheNodes(t *testing.T) {
 	}
 	fleet.Eventually(t, "the drained nodes are empty", func() bool {
 		said, err := command(t, f, "rebalance", "status")
-		return err == nil && strings.Contains(said, "every shard is where it is wanted") && !strings.Contains(said, "still to be deleted")
+		return err == nil && strings.Contains(said, "every shard is where it is wanted") && !strings.Contains(said, "to be deleted")
 	})
 	figures := string(f.Want(t, http.StatusOK, http.MethodGet, "/_miroir/metrics", "").Body)
 	for _, figure := range []string{`miroir_rebalance_shards_total{node="g1n4"}`, `miroir_rebalance_documents_total{node=`, `miroir_rebalance_shards{state="missing"} 0`, `miroir_rebalance_shards{state="leftover"} 0`} {

@@ -159,6 +159,9 @@ func (r *Reconciler) mark(ctx context.Context, physical string, u unit) (*index.
 	return ix, failpoint.Hit("rebalance.quiet")
 }
 
+// errStopped says that a step was given up by somebody's will.
+var errStopped = errors.New("rebalancing was paused or taken over")
+
 // catchUp copies in rounds until little is left and the nodes have little to do.
 func (r *Reconciler) catchUp(ctx context.Context, physical string, u unit) (since uint64, err error) {
 	until := r.o.Now().Add(patience)
@@ -177,7 +180,7 @@ func (r *Reconciler) catchUp(ctx context.Context, physical string, u unit) (sinc
 			return 0, err
 		}
 		if !r.lead() {
-			return 0, errors.New("rebalancing was paused or taken over")
+			return 0, errStopped
 		}
 		late := r.o.Now().After(until)
 		if p.Copied+p.Deleted <= few && (late || r.idleFor(ctx, physical, until, u.source, u.target)) {

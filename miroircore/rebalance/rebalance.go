@@ -333,7 +333,7 @@ func (r *Reconciler) try(ctx context.Context, name string, step func(ctx context
 		delete(r.delays, name)
 		return err == nil
 	}
-	if ctx.Err() != nil { // paused or closed: nothing is wrong with the step
+	if ctx.Err() != nil || errors.Is(err, errStopped) { // paused or closed: nothing is wrong with the step
 		return false
 	}
 	d := r.delays[name]

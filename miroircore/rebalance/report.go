@@ -27,8 +27,8 @@ type Report struct {
 	// State is one of the states of a reconciler.
 	State string `json:"state"`
 	Moves []Move `json:"moves"`
-	// Leftover is how many shards still have documents on nodes that are not
-	// theirs.
+	// Leftover is how many shards may have documents on nodes that they are not
+	// wanted on: they are deleted there.
 	Leftover int `json:"leftover"`
 	// Problems say in words what cannot be done, and what would be needed.
 	Problems []string `json:"problems"`
@@ -156,8 +156,12 @@ func (r *Reconciler) figures() {
 }
 
 func (r *Reconciler) leftover() (n int) {
+	wanted := r.o.Wanted()
 	for _, ix := range r.o.Catalog.List() {
-		for _, shards := range ix.Placement.Surplus {
+		if wanted == nil || len(ix.Placement.Surplus) == 0 {
+			continue
+		}
+		for _, shards := range r.situation(ix, wanted).leftovers() {
 			n += len(shards)
 		}
 	}
