@@ -3,7 +3,6 @@ package lost
 import (
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -216,7 +215,7 @@ func save(t *testing.T, f *fleet.Fleet, name string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = io.WriteString(file, string(f.Want(t, http.StatusOK, http.MethodGet, "/_miroir/backup", "").Body))
+	_, err = file.Write(f.Want(t, http.StatusOK, http.MethodGet, "/_miroir/backup", "").Body)
 	if err = errors.Join(err, file.Close()); err != nil {
 		t.Fatal(err)
 	}
