@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -21,12 +22,27 @@ func (e *Engine) makeChecker() (err error) {
 			c := e.config()
 			return antientropy.Schedule{Off: c.NoAntiEntropy, Fast: c.AntiEntropy, Content: c.AntiEntropyContent}
 		},
-		Throttle: e.throttle, Holder: uuid.NewString(), Logger: e.o.Logger, Metrics: e.metrics, Now: e.o.Now,
+		Throttle: e.throttle, Rest: e.rest, Holder: uuid.NewString(), Logger: e.o.Logger, Metrics: e.metrics, Now: e.o.Now,
 	})
 	if err != nil {
 		return fmt.Errorf("open anti-entropy: %w", err)
 	}
 	return nil
+}
+
+const (
+	// quiet is how long no read has begun where nobody is disturbed, aside how many
+	// times as long as a request nodes are left alone where somebody is.
+	quiet = 200 * time.Millisecond
+	aside = 9
+)
+
+// rest has comparing step aside while there are searches.
+func (e *Engine) rest(took time.Duration) time.Duration {
+	if e.reader.Idle() > quiet {
+		return 0
+	}
+	return aside * took
 }
 
 // copies is what is known of nodes and their copies, for comparing them.

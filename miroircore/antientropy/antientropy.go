@@ -96,6 +96,9 @@ type Options struct {
 	Schedule func() Schedule
 	// Throttle bounds what is read; it may be nil.
 	Throttle *replica.Throttle
+	// Rest gives how long to leave a node alone after a request that took so long;
+	// it may be nil.
+	Rest func(took time.Duration) time.Duration
 	// Holder names this gateway among those that share the store.
 	Holder  string
 	Logger  *slog.Logger

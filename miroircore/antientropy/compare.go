@@ -71,7 +71,7 @@ func (c *Checker) readers(ix *index.Index, nodes []string, fast bool) ([]*replic
 		if !ok {
 			return nil, fmt.Errorf("compare index %s: there is no node %s", ix.UID, id)
 		}
-		list = append(list, &replica.Reader{Client: client, Index: ix, Fast: fast, Throttle: c.o.Throttle})
+		list = append(list, &replica.Reader{Client: client, Index: ix, Fast: fast, Throttle: c.o.Throttle, Rest: c.o.Rest})
 	}
 	return list, nil
 }

@@ -71,6 +71,9 @@ func (c *Checker) witness(ctx context.Context, ix *index.Index, ids, astray []st
 	if err != nil {
 		return nil, nil, err
 	}
+	for _, r := range readers { // writes wait
+		r.Throttle, r.Rest = nil, nil
+	}
 	views, err := named(ctx, readers, ids)
 	for i, id := range all {
 		e.views[id] = views[i]

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/miroir-gateway/miroir/miroircore/hidden"
 	"github.com/miroir-gateway/miroir/miroircore/index"
@@ -26,6 +27,9 @@ type Reader struct {
 	Fast bool
 	// Throttle bounds what is read; it may be nil.
 	Throttle *Throttle
+	// Rest gives how long to leave the node alone after a request that took so
+	// long; it may be nil.
+	Rest func(took time.Duration) time.Duration
 }
 
 // shortPage is how many documents a request of a Reader asks for: a node that
@@ -33,7 +37,7 @@ type Reader struct {
 const shortPage = 1000
 
 func (r *Reader) reader(shards []int) *reader {
-	return &reader{client: r.Client, ix: r.Index, shards: shards, fast: r.Fast, page: shortPage, pace: r.Throttle}
+	return &reader{client: r.Client, ix: r.Index, shards: shards, fast: r.Fast, page: shortPage, pace: r.Throttle, rest: r.Rest}
 }
 
 // Prints are the fingerprints of shards.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"time"
 
 	"github.com/miroir-gateway/miroir/miroircore/document"
 	"github.com/miroir-gateway/miroir/miroircore/hidden"
@@ -32,6 +33,7 @@ type reader struct {
 	fast   bool
 	page   int // documents a page, the default if 0
 	pace   *Throttle
+	rest   func(took time.Duration) time.Duration // after each request, if not nil
 }
 
 // answer is one page as the node gave it.
@@ -176,6 +178,7 @@ func (r *reader) fetch(ctx context.Context, body fetch) (*answer, error) {
 			return nil, err
 		}
 		path := "/indexes/" + url.PathEscape(r.ix.Physical) + "/documents/fetch"
+		began := time.Now()
 		resp, err := r.client.Call(ctx, http.MethodPost, path, node.JSON(text), limit)
 		if node.KindOf(err) == node.KindTooLarge && r.page > 1 {
 			r.page = max(1, r.page/8)
@@ -195,6 +198,9 @@ func (r *reader) fetch(ctx context.Context, body fetch) (*answer, error) {
 		if err != nil {
 			return nil, fmt.Errorf("node %s: POST %s: %w", r.client.ID(), path, err)
 		}
-		return a, r.pace.wait(ctx, len(a.docs), len(a.text))
+		if err := r.pace.wait(ctx, len(a.docs), len(a.text)); err != nil || r.rest == nil {
+			return a, err
+		}
+		return a, sleep(ctx, r.rest(time.Since(began)))
 	}
 }

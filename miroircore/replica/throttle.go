@@ -44,10 +44,15 @@ func (t *Throttle) wait(ctx context.Context, documents, bytes int) error {
 	t.until = t.until.Add(cost)
 	left := t.until.Sub(now)
 	t.mutex.Unlock()
-	if left <= 0 {
+	return sleep(ctx, left)
+}
+
+// sleep waits, unless the context ends before.
+func sleep(ctx context.Context, d time.Duration) error {
+	if d <= 0 {
 		return ctx.Err()
 	}
-	timer := time.NewTimer(left)
+	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-timer.C:

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"time"
 )
 
 // reads counts the reads under way by when they began, so that what older ones
@@ -13,6 +14,7 @@ type reads struct {
 	era     uint64
 	open    map[uint64]int // reads under way, by the era they began in
 	waiting chan struct{}  // closed when the last read of an era has ended
+	last    time.Time      // when the newest one began
 }
 
 // Begin notes that a read begins; it must be called before the read looks at
@@ -26,6 +28,7 @@ func (r *Reader) Begin() (end func()) {
 	}
 	era := c.era
 	c.open[era]++
+	c.last = time.Now()
 	return func() {
 		c.mu.Lock()
 		defer c.mu.Unlock()
@@ -38,6 +41,17 @@ func (r *Reader) Begin() (end func()) {
 			c.waiting = nil
 		}
 	}
+}
+
+// Idle is how long no read has begun; 0 while one is under way.
+func (r *Reader) Idle() time.Duration {
+	c := &r.reads
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.open) > 0 {
+		return 0
+	}
+	return time.Since(c.last)
 }
 
 // Quiesce returns when every read that began before the call has ended. It does

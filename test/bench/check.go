@@ -13,7 +13,7 @@ import (
 // versions, and gives how many documents a second were read, and p50 of searches
 // meanwhile by p50 before and after.
 func compared(real bool, documents int, args ...string) func(context.Context, *bench) (string, bool, error) {
-	const passes = 5
+	const passes = 2
 	return func(ctx context.Context, b *bench) (string, bool, error) {
 		t, err := b.startTrio(ctx, real, 2, false, lines(documents), args...)
 		if err != nil {
