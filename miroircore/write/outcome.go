@@ -84,9 +84,9 @@ func (w *Writer) Ended(id, _ string, s *outbox.Step, out outbox.Outcome) {
 	w.checkQuorum(o)
 	if o.state == finished {
 		o.slim()
-		if o.Kind == kindSettings && t.applied() && w.newest[o.bind.Physical] == o.op && !w.closed {
-			w.wg.Go(func() { w.checkSettings(o) }) // it has them now
-		}
+	}
+	if o.state >= decided && o.Kind == kindSettings && t.applied() && w.newest[o.bind.Physical] == o.op && !w.closed {
+		w.wg.Go(func() { w.checkSettings(o) }) // it has them now, perhaps too late for those that the commit read
 	}
 	w.mutex.Unlock()
 	w.review(o)
