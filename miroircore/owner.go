@@ -119,5 +119,6 @@ func (f *fleet) mark(ctx context.Context, c *node.Client) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), claimTimeout)
 	defer cancel()
 	contents := f.e.catalog.Contents()
-	return new(imprint.Writer).Write(ctx, c, f.markOf(c.ID(), &contents), contents.Indexes)
+	w := imprint.Writer{TakeOver: true}
+	return w.Write(ctx, c, f.markOf(c.ID(), &contents), contents.Indexes)
 }

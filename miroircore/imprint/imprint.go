@@ -104,9 +104,17 @@ func Entries(ctx context.Context, c *node.Client, mark *Mark) (map[string]*index
 	}
 }
 
+// ErrTaken says that a node has the mark of another fleet.
+var ErrTaken = errors.New("the node has been taken over by another fleet")
+
 // Writer keeps the imprint on one node up to date, and writes only what the node
 // does not have yet. It is used by one goroutine at a time.
 type Writer struct {
+	// TakeOver lets it write over the mark of another fleet, which is ErrTaken
+	// otherwise: a gateway that does not know yet that an operator gave its node
+	// to another would take that back.
+	TakeOver bool
+
 	has     *Mark                   // nil: not known
 	records map[string]xxh3.Uint128 // hashes of the records it has, by physical name
 }
@@ -138,20 +146,21 @@ func apart(a, b, most uint64) bool { return max(a, b)-min(a, b) > most }
 // Write brings the imprint to a mark and the catalog that goes with it: the mark
 // and all records in one task, so that a node has the one or the other.
 func (w *Writer) Write(ctx context.Context, c *node.Client, m Mark, catalog []*index.Index) error {
-	had := w.records
-	if w.has == nil {
-		found, err := Read(ctx, c)
-		if err != nil {
-			return err
-		}
-		if found != nil {
-			w.Learn(*found)
-			had = w.records
-		}
-		if !w.Behind(m) {
-			return nil
-		}
+	found, err := Read(ctx, c)
+	switch {
+	case err != nil:
+		return err
+	case found == nil:
+		w.has, w.records = nil, nil
+	case found.Fleet != m.Fleet && !w.TakeOver:
+		return fmt.Errorf("%w, %s", ErrTaken, found.Fleet)
+	case w.has == nil || w.has.Fleet != found.Fleet || w.has.Revision != found.Revision:
+		w.Learn(*found)
 	}
+	if !w.Behind(m) {
+		return nil
+	}
+	had := w.records
 	records := make(map[string]xxh3.Uint128, len(catalog))
 	m.Indexes = nil
 	var documents []any
