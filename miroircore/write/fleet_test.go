@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"path/filepath"
@@ -36,6 +37,7 @@ type fleet struct {
 	tasks    *task.Table
 	w        *Writer
 	quorum   Quorum
+	mortal   *mortal
 	maxLag   time.Duration
 	shards   int
 	adjust   func(*Options)
@@ -59,14 +61,7 @@ func newFleet(t testing.TB, replication int, adjust func(*fleet), groups ...[]*u
 	if adjust != nil {
 		adjust(f)
 	}
-	var err error
-	if f.catalog, err = index.Open(f.store); err != nil {
-		t.Fatal(err)
-	}
-	if f.tasks, err = task.Open(f.store, task.Options{}); err != nil {
-		t.Fatal(err)
-	}
-	f.open()
+	f.start()
 	t.Cleanup(func() {
 		f.close()
 		_ = f.tasks.Close()
@@ -75,9 +70,23 @@ func newFleet(t testing.TB, replication int, adjust func(*fleet), groups ...[]*u
 	return f
 }
 
+// start opens what a gateway opens, on what is on the disk.
+func (f *fleet) start() {
+	f.t.Helper()
+	f.mortal = &mortal{Store: f.store}
+	var err error
+	if f.catalog, err = index.Open(f.mortal); err != nil {
+		f.t.Fatal(err)
+	}
+	if f.tasks, err = task.Open(f.mortal, task.Options{Logger: slog.New(slog.DiscardHandler)}); err != nil {
+		f.t.Fatal(err)
+	}
+	f.open()
+}
+
 func (f *fleet) open() {
 	f.t.Helper()
-	opts := Options{Dir: f.dir, Store: f.store, Catalog: f.catalog, Tasks: f.tasks,
+	opts := Options{Dir: f.dir, Store: f.mortal, Catalog: f.catalog, Tasks: f.tasks,
 		Topology: func() *cluster.Topology { return f.topology }, Nodes: f.client, NodeUp: f.up,
 		Tuning: func() Tuning { return Tuning{RepairPause: time.Hour} }, Shards: func() int { return f.shards }, Quorum: func() Quorum { return f.quorum }, MaxLag: func() time.Duration { return f.maxLag }}
 	if f.adjust != nil {

@@ -173,19 +173,24 @@ func (w *Writer) await(ctx context.Context, o *operation) (*Receipt, *meili.Erro
 			if lost < 8 {
 				continue
 			}
-			return r, underWay()
+			return w.underWay(o, r)
 		case <-limit.C:
-			return r, underWay()
+			return w.underWay(o, r)
 		case <-ctx.Done():
-			return r, underWay()
+			return w.underWay(o, r)
 		case <-w.ctx.Done():
-			return r, underWay()
+			return w.underWay(o, r)
 		}
 	}
 }
 
-func underWay() *meili.Error {
-	return meili.NewError("miroir_no_quorum", "Not enough copies have the write yet. It is stored and will be delivered: see its task.")
+// underWay answers a write that is not acknowledged, but will be delivered
+// whatever happens to this gateway.
+func (w *Writer) underWay(o *operation, r *Receipt) (*Receipt, *meili.Error) {
+	if err := o.payload.durable(); err != nil {
+		return r, w.refusal(err)
+	}
+	return r, meili.NewError("miroir_no_quorum", "Not enough copies have the write yet. It is stored and will be delivered: see its task.")
 }
 
 // acknowledge makes sure that what some node has not taken is on the gateway's

@@ -3,8 +3,6 @@ package write
 import (
 	"encoding/json"
 	"net/url"
-	"os"
-	"path/filepath"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -29,18 +27,6 @@ func doubles(t testing.TB, count, replication int, adjust func(*fleet)) (*fleet,
 		urls = append(urls, parse(t, n.URL()))
 	}
 	return newFleet(t, replication, adjust, urls), nodes
-}
-
-// crash goes on from what the journal has now, as after a kill.
-func (f *fleet) crash() {
-	f.t.Helper()
-	dir := filepath.Join(f.t.TempDir(), "journal")
-	if err := os.CopyFS(dir, os.DirFS(f.dir)); err != nil {
-		f.t.Fatal(err)
-	}
-	f.close()
-	f.dir = dir
-	f.open()
 }
 
 // writes counts what changes something on the nodes.
