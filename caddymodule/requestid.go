@@ -7,7 +7,7 @@ import (
 	"github.com/google/uuid"
 	"go.uber.org/zap"
 
-	"github.com/miroir-gateway/miroir/miroircore/meili"
+	"github.com/miroir-gateway/miroir/miroircore/requestuid"
 )
 
 const (
@@ -47,5 +47,5 @@ func requestID(given string) string {
 			return id.String()
 		}
 	}
-	return meili.NewUID()
+	return requestuid.New()
 }

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/miroir-gateway/miroir/miroircore/meili"
+	"github.com/miroir-gateway/miroir/miroircore/requestuid"
 	"github.com/miroir-gateway/miroir/miroircore/search/hit"
 	"github.com/miroir-gateway/miroir/miroircore/search/merge"
 )
@@ -54,7 +54,7 @@ func (f *federation) finish(results []*result, start time.Time) *Answer {
 	dst = appendInt(dst, `,"processingTimeMs":`, int(took.Milliseconds()))
 	dst = f.totals(dst, total)
 	dst = f.appendFacets(dst, total)
-	dst = append(append(append(dst, `,"requestUid":"`...), meili.NewUID()...), '"')
+	dst = append(append(append(dst, `,"requestUid":"`...), requestuid.New()...), '"')
 	if f.call.IncludeMetadata {
 		dst = append(dst, `,"metadata":[`...)
 		for i, p := range f.queries {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/miroir-gateway/miroir/miroircore/index"
 	"github.com/miroir-gateway/miroir/miroircore/meili"
+	"github.com/miroir-gateway/miroir/miroircore/requestuid"
 )
 
 // flightKey tells searches apart that may not share an answer. The index is a
@@ -86,7 +87,7 @@ func (f *flights) wait(ctx context.Context, key flightKey, fl *flight) (*Answer,
 	a := *fl.answer
 	a.Body = bytes.Clone(a.Body)
 	if a.uid > 0 {
-		copy(a.Body[a.uid:], meili.NewUID())
+		copy(a.Body[a.uid:], requestuid.New())
 	}
 	return &a, nil
 }

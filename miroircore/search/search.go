@@ -13,6 +13,7 @@ import (
 	"github.com/miroir-gateway/miroir/miroircore/meili"
 	"github.com/miroir-gateway/miroir/miroircore/meili/request"
 	"github.com/miroir-gateway/miroir/miroircore/meili/room"
+	"github.com/miroir-gateway/miroir/miroircore/requestuid"
 	"github.com/miroir-gateway/miroir/miroircore/search/hit"
 	"github.com/miroir-gateway/miroir/miroircore/search/merge"
 	"github.com/miroir-gateway/miroir/miroircore/search/plan"
@@ -266,7 +267,7 @@ func (o *result) tail(dst []byte, a *Answer, call Call, took time.Duration) []by
 	dst = o.appendFacets(dst)
 	dst = append(dst, `,"requestUid":"`...)
 	a.uid = len(dst)
-	dst = append(append(dst, meili.NewUID()...), '"')
+	dst = append(append(dst, requestuid.New()...), '"')
 	if call.IncludeMetadata {
 		dst = o.metadata(dst)
 	}
@@ -356,7 +357,7 @@ func appendMetadata(dst []byte, p *prepared) []byte {
 	if q := p.client.Q; q != nil {
 		dst = append(hit.AppendString(append(dst, `"query":`...), *q), ',')
 	}
-	dst = append(append(dst, `"queryUid":"`...), meili.NewUID()...)
+	dst = append(append(dst, `"queryUid":"`...), requestuid.New()...)
 	dst = hit.AppendString(append(dst, `","indexUid":`...), p.ix.UID)
 	if p.ix.PrimaryKey != "" {
 		dst = hit.AppendString(append(dst, `,"primaryKey":`...), p.ix.PrimaryKey)

@@ -1,4 +1,4 @@
-package meili
+package requestuid
 
 import (
 	"testing"
@@ -9,7 +9,7 @@ import (
 func TestUIDsAreVersionSevenAndGrow(t *testing.T) {
 	before := ""
 	for range 10_000 {
-		uid := NewUID()
+		uid := New()
 		id, err := uuid.Parse(uid)
 		if err != nil || id.Version() != 7 || id.Variant() != uuid.RFC4122 || uid <= before {
 			t.Fatalf("%q after %q: %v", uid, before, err)

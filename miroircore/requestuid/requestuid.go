@@ -1,4 +1,5 @@
-package meili
+// Package requestuid mints the uids that tell requests apart.
+package requestuid
 
 import (
 	"encoding/binary"
@@ -7,9 +8,9 @@ import (
 	"github.com/google/uuid"
 )
 
-// NewUID mints the uid of a request. It tells requests apart and is no secret:
+// New mints the uid of a request, a UUID of version 7. It is no secret:
 // the system's randomness would cost more than the rest of it.
-func NewUID() string {
+func New() string {
 	id, err := uuid.NewV7FromReader(chance{})
 	if err != nil { // what it reads from never fails
 		panic(err)
