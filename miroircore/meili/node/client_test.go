@@ -171,9 +171,9 @@ func TestNobodyListensIsRefusedAndUnsent(t *testing.T) {
 	}
 }
 
-type wrappedDial struct{ error } // as a transport that dials for itself gives
+type dialError struct{ error } // as a transport that dials for itself gives
 
-func (w wrappedDial) Unwrap() error { return w.error }
+func (w dialError) Unwrap() error { return w.error }
 
 func TestARefusedConnectionIsSaidOnce(t *testing.T) {
 	base, err := url.Parse("http://127.0.0.1:1")
@@ -182,7 +182,7 @@ func TestARefusedConnectionIsSaidOnce(t *testing.T) {
 	}
 	inner := &net.OpError{Op: "dial", Net: "tcp", Err: errors.New("connect: connection refused")}
 	transport := &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) {
-		return nil, fmt.Errorf("%w", wrappedDial{inner})
+		return nil, fmt.Errorf("%w", dialError{inner})
 	}}
 	_, err = New("a", base, func() []string { return nil }, transport).Call(t.Context(), http.MethodGet, "/health", nil, 0)
 	if got, want := fmt.Sprint(err), "node a: GET /health: refused: dial tcp: connect: connection refused"; got != want {

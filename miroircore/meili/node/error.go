@@ -155,7 +155,7 @@ func turnedAway(err error) bool {
 // once gives an error of dialing without the second one around it that says the
 // same: net/http adds its own to that of any dialer but net's.
 func once(err error) error {
-	outer, ok := err.(*net.OpError)
+	outer, ok := errors.AsType[*net.OpError](err)
 	if !ok {
 		return err
 	}
