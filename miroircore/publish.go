@@ -15,6 +15,10 @@ const (
 	// is. Several changes at once, as when indexes are made one after another, are
 	// one task for a node.
 	publishEvery = 100 * time.Millisecond
+	// publishWithin is how long a node that has writes to do is left alone first:
+	// one small task costs a node as much as thousands of documents that it would
+	// have taken together.
+	publishWithin = 10 * time.Second
 	// publishAgain is how long a node that did not take it is left alone.
 	publishAgain = 5 * time.Second
 )
@@ -31,6 +35,7 @@ type publishing struct {
 	writer imprint.Writer
 	client *node.Client
 	next   time.Time
+	behind time.Time     // since when the node lacks something; zero: it has all
 	done   chan struct{} // closed when the write under way is over; nil: there is none
 }
 
@@ -79,6 +84,13 @@ func (p *publisher) pass(ctx context.Context) {
 		}
 		mark := p.f.markOf(id, &contents)
 		if !at.writer.Behind(mark) {
+			at.behind = time.Time{}
+			continue
+		}
+		if at.behind.IsZero() {
+			at.behind = time.Now()
+		}
+		if s.Waiting > 0 && time.Since(at.behind) < publishWithin {
 			continue
 		}
 		done := make(chan struct{})
