@@ -111,59 +111,6 @@ func compressedSearch(ctx context.Context, b *bench) (string, bool, error) {
 	return fmt.Sprintf("%.3f × (%v, %v)", byNode, micros(p50[0]), micros(p50[1])), byNode <= 0.1, nil
 }
 
-// ingest loads the same documents through the gateway and into a node directly,
-// each into an empty server, one after the other.
-func ingest(ctx context.Context, b *bench) (string, bool, error) {
-	documents := lines(100_000)
-	direct, err := b.startNode(ctx, true)
-	if err != nil {
-		return "", false, err
-	}
-	start := time.Now()
-	err = newClient(direct.key, false).load(ctx, direct.url, "bench", documents, 8<<20)
-	alone := time.Since(start)
-	direct.stop()
-	if err != nil {
-		return "", false, err
-	}
-	node, err := b.startNode(ctx, true)
-	if err != nil {
-		return "", false, err
-	}
-	defer node.stop()
-	gateway, _, err := b.startGateway(ctx, node)
-	if err != nil {
-		return "", false, err
-	}
-	defer gateway.stop()
-	start = time.Now()
-	if err := newClient(gateway.key, false).load(ctx, gateway.url, "bench", documents, 8<<20); err != nil {
-		return "", false, err
-	}
-	through := time.Since(start)
-	rate := ratio(alone, through)
-	return fmt.Sprintf("%.2f × (%.1f s, %.1f s)", rate, through.Seconds(), alone.Seconds()), rate >= 0.85, nil
-}
-
-func oneDocument(ctx context.Context, b *bench) (string, bool, error) {
-	node, gateway, _, stop, err := b.searched(ctx, 1000)
-	defer stop()
-	if err != nil {
-		return "", false, err
-	}
-	write := func(p *process, index string) *target {
-		return &target{newClient(p.key, false), p.url, func(i int) []byte {
-			return fmt.Appendf(nil, `{"id":%d,"title":"The %s %s"}`, i, word(i), word(i/3))
-		}, http.MethodPost, "/indexes/" + index + "/documents?primaryKey=id", jsonType}
-	}
-	p50, err := compare(ctx, 500, 1, write(gateway, "bench"), write(node, "direct"))
-	if err != nil {
-		return "", false, err
-	}
-	above := p50[0] - p50[1]
-	return fmt.Sprintf("%v (%v, %v)", micros(above), micros(p50[0]), micros(p50[1])), above <= 3*time.Millisecond, nil
-}
-
 func ratio(a, b time.Duration) float64 { return float64(a) / float64(b) }
 
 func micros(d time.Duration) time.Duration { return d.Round(10 * time.Microsecond) }

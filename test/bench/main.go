@@ -107,6 +107,9 @@ func rows() []row {
 		{"restart after kill -9 with 10,000 undelivered writes: first search, first write", "≤ 1 s, ≤ 2 s", "double", restarted(false, 10_000)},
 		{"restart after kill -9 with 10,000 undelivered writes: first search, first write", "≤ 1 s, ≤ 2 s", "real", restarted(true, 10_000)},
 		{"ingest 100,000 documents through one node, by that node directly", "≥ 0.85 ×", "real", ingest},
+		{"ingest 100,000 documents through three nodes, one copy, by the same parts sent straight", "≥ 0.95 ×", "real", ingestReal},
+		{"ingest 100,000 documents through three nodes, one copy, by one node", "≥ 2.5 ×", "double", ingestDouble},
+		{"one-document writes, 16 connections, three nodes of two copies: rate by one server's, p50 above its", "≥ 1 ×, ≤ 3 ms", "real", manyWriters},
 		{"one-document write, time to 202 at p50, above the node", "≤ 3 ms", "real", oneDocument},
 	}
 }

@@ -59,12 +59,12 @@ func (b *bench) startTrio(ctx context.Context, real bool, copies int, proxied bo
 	}
 	t.gateway, t.stops = gateway, append(t.stops, gateway.stop)
 	// The gateway is well as soon as one node is; documents need all of them.
-	whole := newClient(gateway.key, false)
-	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); pause(50 * time.Millisecond) {
-		report, err := whole.do(ctx, http.MethodGet, gateway.url+"/_miroir/topology", jsonType, nil)
-		if err == nil && bytes.Contains(report, []byte(`"status":"ok"`)) {
-			break
-		}
+	if err := ready(ctx, gateway); err != nil {
+		t.stop()
+		return nil, err
+	}
+	if len(documents) == 0 {
+		return t, nil
 	}
 	if err := newClient(gateway.key, false).load(ctx, gateway.url, "bench", documents, 4<<20); err != nil {
 		t.stop()

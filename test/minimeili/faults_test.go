@@ -148,6 +148,17 @@ func TestDelayAndServiceTimeAreWaited(t *testing.T) {
 	}
 }
 
+func TestIndexTimeIsWaited(t *testing.T) {
+	const wait = 10 * time.Millisecond
+	m := minimeili.Run(t, minimeili.WithIndexTime(wait))
+	start := time.Now()
+	expect(t, m, 202, "POST", "/indexes/x/documents", `[{"id":1},{"id":2},{"id":3}]`)
+	m.WaitIdle()
+	if time.Since(start) < 3*wait {
+		t.Fatal("three documents were faster than their time")
+	}
+}
+
 func TestFullDisk(t *testing.T) {
 	m := minimeili.Run(t)
 	m.FullDisk(true)

@@ -11,6 +11,7 @@ type config struct {
 	dumpDir     string
 	masterKey   string
 	serviceTime time.Duration
+	indexTime   time.Duration
 	now         func() time.Time
 	bodyLimit   int64
 	version     string
@@ -38,6 +39,10 @@ func WithDumpDir(dir string) Option { return func(c *config) { c.dumpDir = dir }
 // WithServiceTime makes each search take at least d, asleep: a search on a
 // server with as many processors as it needs.
 func WithServiceTime(d time.Duration) Option { return func(c *config) { c.serviceTime = d } }
+
+// WithIndexTime makes the indexing of received documents take at least d for
+// each, asleep: as on a server with as many processors as it needs.
+func WithIndexTime(d time.Duration) Option { return func(c *config) { c.indexTime = d } }
 
 // WithClock sets what tells the time of tasks, keys and indexes.
 func WithClock(now func() time.Time) Option { return func(c *config) { c.now = now } }

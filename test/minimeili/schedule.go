@@ -179,7 +179,9 @@ func (c *instance) runBatch(b *batch) bool {
 			return false
 		}
 	}
+	start := time.Now()
 	outcomes := c.perform(b)
+	c.dwell(b, start)
 	c.mu.Lock()
 	b.Outcomes, b.FinishedAt = outcomes, c.config.now().UTC()
 	c.record(event{Batch: b})
@@ -189,6 +191,25 @@ func (c *instance) runBatch(b *batch) bool {
 	}
 	c.end(b)
 	return true
+}
+
+// dwell waits out the time that the batch's documents take at least.
+func (c *instance) dwell(b *batch, start time.Time) {
+	if c.config.indexTime == 0 {
+		return
+	}
+	documents := 0
+	for _, t := range b.running {
+		if received := t.Details.ReceivedDocuments; received != nil {
+			documents += *received
+		}
+	}
+	rest := time.NewTimer(time.Duration(documents)*c.config.indexTime - time.Since(start))
+	defer rest.Stop()
+	select {
+	case <-rest.C:
+	case <-c.quit:
+	}
 }
 
 // perform does what the tasks of a batch ask for and gives what came of each.

@@ -51,7 +51,7 @@ func (n *Node) check() {
 		if !n.pause(wait) {
 			continue
 		}
-		wait = min(2*wait, maxBackOff)
+		wait = min(2*wait, maxCheckBackOff)
 	}
 }
 

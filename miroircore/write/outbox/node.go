@@ -47,6 +47,9 @@ type Options struct {
 const (
 	maxBackOff = 2 * time.Second
 	minBackOff = 20 * time.Millisecond
+	// maxCheckBackOff is the most between two looks at a node that is away: its
+	// writes wait for that.
+	maxCheckBackOff = 500 * time.Millisecond
 )
 
 // Node is the outbox of one node. Its methods are safe for concurrent use.

@@ -36,6 +36,7 @@ func run(args []string) error {
 	dumps := setting(flags, "dump-dir", "MEILI_DUMP_DIR", "dumps/", "folder dumps are written to")
 	masterKey := setting(flags, "master-key", "MEILI_MASTER_KEY", "", "master key")
 	serviceTime := flags.Duration("service-time", 0, "how long each search takes at least")
+	indexTime := flags.Duration("index-time", 0, "how long the indexing of each document takes at least")
 	// What the real server has and this one has no use for.
 	setting(flags, "env", "MEILI_ENV", "development", "not used")
 	setting(flags, "log-level", "MEILI_LOG_LEVEL", "INFO", "not used")
@@ -47,7 +48,7 @@ func run(args []string) error {
 	start := time.Now()
 	m, err := minimeili.Start(
 		minimeili.WithAddr(*addr), minimeili.WithDir(*dir), minimeili.WithDumpDir(*dumps),
-		minimeili.WithMasterKey(*masterKey), minimeili.WithServiceTime(*serviceTime),
+		minimeili.WithMasterKey(*masterKey), minimeili.WithServiceTime(*serviceTime), minimeili.WithIndexTime(*indexTime),
 	)
 	if err != nil {
 		return err
