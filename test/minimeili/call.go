@@ -23,7 +23,7 @@ type call struct {
 	params []string
 	r      *http.Request
 	grant  *grant
-	sleep  func(time.Duration) bool
+	rest   time.Duration // how much longer its searches were to take than they did
 }
 
 // answer is what a request is answered. A nil body is an empty one.
@@ -69,26 +69,24 @@ func (c *call) indexUID() (string, *meili.Error) {
 	return c.params[0], request.IndexUID(c.params[0])
 }
 
-// write sends the answer, compressed when the client would like that.
-func (a answer) write(w http.ResponseWriter, r *http.Request) {
+// pack marshals the answer, and compresses it when the client would like that.
+func (a answer) pack(accepted string) (body []byte, header http.Header) {
+	header = make(http.Header)
 	if a.body == nil {
-		w.WriteHeader(a.status)
-		return
+		return nil, header
 	}
 	body, contentType := a.bytes()
-	w.Header().Set("Content-Type", contentType)
+	header.Set("Content-Type", contentType)
 	if a.status == http.StatusServiceUnavailable {
-		w.Header().Set("Retry-After", "10")
+		header.Set("Retry-After", "10")
 	}
-	if encoding := acceptable(r.Header.Get("Accept-Encoding")); encoding != "" {
-		w.Header().Add("Vary", "accept-encoding")
-		w.Header().Set("Content-Encoding", encoding)
-		body = compress(body, encoding)
-	} else {
-		w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	if encoding := acceptable(accepted); encoding != "" {
+		header.Set("Vary", "accept-encoding")
+		header.Set("Content-Encoding", encoding)
+		return compress(body, encoding), header
 	}
-	w.WriteHeader(a.status)
-	_, _ = w.Write(body) // the client is gone: nobody is left to tell
+	header.Set("Content-Length", strconv.Itoa(len(body)))
+	return body, header
 }
 
 func (a answer) bytes() (body []byte, contentType string) {

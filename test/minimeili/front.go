@@ -147,8 +147,18 @@ func (f *front) handle(w http.ResponseWriter, r *http.Request, match match) {
 		w.WriteHeader(http.StatusNotFound)
 		return
 	}
-	c := &call{instance: f.core, route: match.route, params: match.params, r: r, sleep: f.sleep}
-	c.answer().write(w, r)
+	c := &call{instance: f.core, route: match.route, params: match.params, r: r}
+	a := c.answer()
+	start := time.Now()
+	body, more := a.pack(r.Header.Get("Accept-Encoding"))
+	if rest := c.rest - time.Since(start); rest > 0 {
+		f.sleep(rest)
+	}
+	for name, values := range more {
+		header[name] = append(header[name], values...)
+	}
+	w.WriteHeader(a.status)
+	_, _ = w.Write(body) // the client is gone: nobody is left to tell
 }
 
 func preflight(header http.Header, r *http.Request) {

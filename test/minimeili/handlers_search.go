@@ -21,14 +21,15 @@ type metadata struct {
 	PrimaryKey string  `json:"primaryKey,omitempty"`
 }
 
-// measured runs a search and makes it last as long as the instance is told to.
+// measured runs a search, which lasts as long as the instance is told to.
 func (c *call) measured(search func()) (elapsed time.Duration, ms int64) {
 	start := time.Now()
 	search()
-	if rest := c.config.serviceTime - time.Since(start); rest > 0 {
-		c.sleep(rest)
-	}
 	elapsed = time.Since(start)
+	if rest := c.config.serviceTime - elapsed; rest > 0 {
+		c.rest += rest
+		elapsed += rest
+	}
 	return elapsed, elapsed.Milliseconds()
 }
 

@@ -36,8 +36,8 @@ func WithDir(dir string) Option { return func(c *config) { c.dir = dir } }
 // dumps in the one of WithDir, or else a temporary one.
 func WithDumpDir(dir string) Option { return func(c *config) { c.dumpDir = dir } }
 
-// WithServiceTime makes each search take at least d, asleep: a search on a
-// server with as many processors as it needs.
+// WithServiceTime makes each search take at least d, with the marshalling of its
+// answer, asleep: as on a server with as many processors as it needs.
 func WithServiceTime(d time.Duration) Option { return func(c *config) { c.serviceTime = d } }
 
 // WithIndexTime makes the indexing of received documents take at least d for
