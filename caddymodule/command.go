@@ -79,6 +79,19 @@ const statusUnavailable = "unavailable"
 // maxReport bounds what is read from the admin endpoint.
 const maxReport = 64 << 20
 
+// show prints an answer as it came with --json, and else as print does.
+func show[R any](out io.Writer, flags caddycmd.Flags, answer []byte, print func(io.Writer, *R) error) error {
+	if flags.Bool("json") {
+		_, err := fmt.Fprintln(out, string(answer))
+		return err
+	}
+	report := new(R)
+	if err := json.Unmarshal(answer, report); err != nil {
+		return fmt.Errorf("reading the answer: %w", err)
+	}
+	return print(out, report)
+}
+
 // askAdmin asks a running server for a path under /_miroir/.
 func askAdmin(flags caddycmd.Flags, method, path string, body any) ([]byte, error) {
 	answer, err := openAdmin(flags, method, path, body)

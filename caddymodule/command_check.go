@@ -1,7 +1,6 @@
 package caddymodule
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -40,15 +39,7 @@ with --content everything in them; the command does not wait for the end.`,
 		if err != nil {
 			return err
 		}
-		if flags.Bool("json") {
-			_, err = fmt.Fprintln(cmd.OutOrStdout(), string(answer))
-			return err
-		}
-		var report antientropy.Report
-		if err := json.Unmarshal(answer, &report); err != nil {
-			return fmt.Errorf("reading the answer: %w", err)
-		}
-		return printCheck(cmd.OutOrStdout(), &report)
+		return show(cmd.OutOrStdout(), flags, answer, printCheck)
 	}
 	return cmd
 }

@@ -48,20 +48,12 @@ func change(use, short, long string, args cobra.PositionalArgs, ask func(flags c
 		if err != nil {
 			return err
 		}
-		return printGranted(cmd.OutOrStdout(), answer, flags.Bool("json"))
+		return show(cmd.OutOrStdout(), flags, answer, printGranted)
 	}
 	return cmd
 }
 
-func printGranted(out io.Writer, answer []byte, asJSON bool) error {
-	if asJSON {
-		_, err := fmt.Fprintln(out, string(answer))
-		return err
-	}
-	var granted api.Granted
-	if err := json.Unmarshal(answer, &granted); err != nil {
-		return fmt.Errorf("reading the answer: %w", err)
-	}
+func printGranted(out io.Writer, granted *api.Granted) error {
 	if !granted.Changed {
 		_, err := fmt.Fprintf(out, "nothing to do: %s\n", granted.Message)
 		return err
@@ -121,25 +113,20 @@ func nodeListCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		if flags.Bool("json") {
-			_, err = fmt.Fprintln(cmd.OutOrStdout(), string(body))
-			return err
-		}
-		var list struct {
-			Results []api.NodeReport `json:"results"`
-		}
-		if err := json.Unmarshal(body, &list); err != nil {
-			return fmt.Errorf("reading the answer: %w", err)
-		}
-		return printNodes(cmd.OutOrStdout(), list.Results)
+		return show(cmd.OutOrStdout(), flags, body, printNodes)
 	}
 	return cmd
 }
 
-func printNodes(out io.Writer, list []api.NodeReport) error {
+// nodeList is what is answered when the nodes are asked for.
+type nodeList struct {
+	Results []api.NodeReport `json:"results"`
+}
+
+func printNodes(out io.Writer, list *nodeList) error {
 	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "NODE\tGROUP\tWANTED\tSTATUS\tSHARDS\tOUTBOX\tVERSION\tADDRESS\tNAMED IN")
-	for _, n := range list {
+	for _, n := range list.Results {
 		by := "Caddyfile"
 		if n.Added {
 			by = "node add"

@@ -1,7 +1,6 @@
 package caddymodule
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -37,15 +36,7 @@ func rebalanced(use, short, long, method, suffix string) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		if flags.Bool("json") {
-			_, err = fmt.Fprintln(cmd.OutOrStdout(), string(answer))
-			return err
-		}
-		var report rebalance.Report
-		if err := json.Unmarshal(answer, &report); err != nil {
-			return fmt.Errorf("reading the answer: %w", err)
-		}
-		return printRebalance(cmd.OutOrStdout(), &report)
+		return show(cmd.OutOrStdout(), flags, answer, printRebalance)
 	}
 	return cmd
 }

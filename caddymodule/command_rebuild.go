@@ -1,7 +1,6 @@
 package caddymodule
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -39,15 +38,7 @@ others. No other gateway of the fleet may run meanwhile or afterwards. With
 		if err != nil {
 			return err
 		}
-		if flags.Bool("json") {
-			_, err = fmt.Fprintln(cmd.OutOrStdout(), string(answer))
-			return err
-		}
-		var out api.Rebuilt
-		if err := json.Unmarshal(answer, &out); err != nil {
-			return fmt.Errorf("reading the answer: %w", err)
-		}
-		return printRebuilt(cmd.OutOrStdout(), &out)
+		return show(cmd.OutOrStdout(), flags, answer, printRebuilt)
 	}
 	return cmd
 }

@@ -97,11 +97,7 @@ func (s *Server) indexStats(c *call) *meili.Error {
 }
 
 func (s *Server) fields(c *call) *meili.Error {
-	body, err := c.jsonBody()
-	if err != nil {
-		return err
-	}
-	q, err := request.ParseFields(body)
+	q, err := parsed(c, request.ParseFields)
 	if err != nil {
 		return err
 	}
@@ -129,11 +125,7 @@ func (s *Server) getFeatures(c *call) *meili.Error {
 }
 
 func (s *Server) updateFeatures(c *call) *meili.Error {
-	body, err := c.jsonBody()
-	if err != nil {
-		return err
-	}
-	change, err := request.ParseFeatures(body)
+	change, err := parsed(c, request.ParseFeatures)
 	if err != nil {
 		return err
 	}
@@ -149,11 +141,7 @@ func (s *Server) listWebhooks(c *call) *meili.Error {
 }
 
 func (s *Server) createWebhook(c *call) *meili.Error {
-	body, err := c.jsonBody()
-	if err != nil {
-		return err
-	}
-	wanted, err := request.ParseWebhookCreate(body)
+	wanted, err := parsed(c, request.ParseWebhookCreate)
 	if err != nil {
 		return err
 	}
@@ -165,11 +153,7 @@ func (s *Server) getWebhook(c *call) *meili.Error {
 }
 
 func (s *Server) updateWebhook(c *call) *meili.Error {
-	body, err := c.jsonBody()
-	if err != nil {
-		return err
-	}
-	change, err := request.ParseWebhookUpdate(body)
+	change, err := parsed(c, request.ParseWebhookUpdate)
 	if err != nil {
 		return err
 	}
@@ -204,11 +188,7 @@ func (s *Server) createSnapshot(c *call) *meili.Error {
 }
 
 func (s *Server) export(c *call) *meili.Error {
-	body, err := c.jsonBody()
-	if err != nil {
-		return err
-	}
-	wanted, err := request.ParseExport(body)
+	wanted, err := parsed(c, request.ParseExport)
 	if err != nil {
 		return err
 	}

@@ -16,11 +16,7 @@ func (s *Server) listKeys(c *call) *meili.Error {
 }
 
 func (s *Server) createKey(c *call) *meili.Error {
-	body, err := c.jsonBody()
-	if err != nil {
-		return err
-	}
-	wanted, err := request.ParseKeyCreate(body)
+	wanted, err := parsed(c, request.ParseKeyCreate)
 	if err != nil {
 		return err
 	}
@@ -40,11 +36,7 @@ func (s *Server) getKey(c *call) *meili.Error {
 }
 
 func (s *Server) updateKey(c *call) *meili.Error {
-	body, err := c.jsonBody()
-	if err != nil {
-		return err
-	}
-	change, err := request.ParseKeyUpdate(body)
+	change, err := parsed(c, request.ParseKeyUpdate)
 	if err != nil {
 		return err
 	}

@@ -88,11 +88,7 @@ func (s *Server) searchByQuery(c *call) *meili.Error {
 }
 
 func (s *Server) searchByBody(c *call) *meili.Error {
-	body, err := c.jsonBody()
-	if err != nil {
-		return err
-	}
-	q, err := request.ParseSearch(body)
+	q, err := parsed(c, request.ParseSearch)
 	if err != nil {
 		return err
 	}
@@ -106,11 +102,7 @@ func (s *Server) search(c *call, q *request.Search) *meili.Error {
 }
 
 func (s *Server) facetSearch(c *call) *meili.Error {
-	body, err := c.jsonBody()
-	if err != nil {
-		return err
-	}
-	q, err := request.ParseFacetSearch(body)
+	q, err := parsed(c, request.ParseFacetSearch)
 	if err != nil {
 		return err
 	}
@@ -128,11 +120,7 @@ func (s *Server) similarByQuery(c *call) *meili.Error {
 }
 
 func (s *Server) similarByBody(c *call) *meili.Error {
-	body, err := c.jsonBody()
-	if err != nil {
-		return err
-	}
-	q, err := request.ParseSimilar(body)
+	q, err := parsed(c, request.ParseSimilar)
 	if err != nil {
 		return err
 	}
@@ -146,11 +134,7 @@ func (s *Server) similar(c *call, q *request.Similar) *meili.Error {
 }
 
 func (s *Server) multiSearch(c *call) *meili.Error {
-	body, err := c.jsonBody()
-	if err != nil {
-		return err
-	}
-	q, err := request.ParseMultiSearch(body)
+	q, err := parsed(c, request.ParseMultiSearch)
 	if err != nil {
 		return err
 	}
@@ -192,11 +176,7 @@ func (s *Server) listDocuments(c *call) *meili.Error {
 }
 
 func (s *Server) fetchDocuments(c *call) *meili.Error {
-	body, err := c.jsonBody()
-	if err != nil {
-		return err
-	}
-	q, err := request.ParseDocumentsFetch(body)
+	q, err := parsed(c, request.ParseDocumentsFetch)
 	if err != nil {
 		return err
 	}

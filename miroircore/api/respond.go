@@ -69,6 +69,16 @@ func (c *call) jsonBody() ([]byte, *meili.Error) {
 	return c.readBody()
 }
 
+// parsed reads the body of a route that takes JSON only with what understands it.
+func parsed[Q any](c *call, parse func([]byte) (Q, *meili.Error)) (Q, *meili.Error) {
+	body, err := c.jsonBody()
+	if err != nil {
+		var none Q
+		return none, err
+	}
+	return parse(body)
+}
+
 func (c *call) readBody() ([]byte, *meili.Error) {
 	spooled, refused := c.settings.Spool.Accept(c.r.Body, c.r.Header.Get("Content-Encoding"))
 	if refused != nil {

@@ -148,11 +148,7 @@ func (s *Server) writeWithMetadata(c *call, run func(write.Call) (*write.Receipt
 }
 
 func (s *Server) createIndex(c *call) *meili.Error {
-	body, err := c.jsonBody()
-	if err != nil {
-		return err
-	}
-	create, err := request.ParseIndexCreate(body)
+	create, err := parsed(c, request.ParseIndexCreate)
 	if err != nil {
 		return err
 	}
@@ -164,11 +160,7 @@ func (s *Server) createIndex(c *call) *meili.Error {
 }
 
 func (s *Server) updateIndex(c *call) *meili.Error {
-	body, err := c.jsonBody()
-	if err != nil {
-		return err
-	}
-	update, err := request.ParseIndexUpdate(body)
+	update, err := parsed(c, request.ParseIndexUpdate)
 	if err != nil {
 		return err
 	}
@@ -196,11 +188,7 @@ func (s *Server) compactIndex(c *call) *meili.Error {
 }
 
 func (s *Server) swapIndexes(c *call) *meili.Error {
-	body, err := c.jsonBody()
-	if err != nil {
-		return err
-	}
-	swaps, err := request.ParseSwap(body)
+	swaps, err := parsed(c, request.ParseSwap)
 	if err != nil {
 		return err
 	}

@@ -84,7 +84,7 @@ func (p *prepared) several(searches func(plan.Leg) []request.Search) *question {
 				if i > 0 {
 					dst = append(dst, ',')
 				}
-				dst = hit.AppendString(append(dst, `{"indexUid":`...), p.ix.Physical)
+				dst = meili.AppendString(append(dst, `{"indexUid":`...), p.ix.Physical)
 				dst = append(append(dst, ','), q.AppendJSON(nil)[1:]...)
 			}
 			return append(dst, "]}"...)

@@ -58,14 +58,14 @@ func (r *Reader) FacetSearch(ctx context.Context, call Call, ix *index.Index, q 
 		if i > 0 {
 			dst = append(dst, ',')
 		}
-		dst = hit.AppendString(append(dst, `{"value":`...), h.Value)
+		dst = meili.AppendString(append(dst, `{"value":`...), h.Value)
 		dst = append(strconv.AppendInt(append(dst, `,"count":`...), int64(h.Count), 10), '}')
 	}
 	dst = append(dst, `],"facetQuery":`...)
 	if q.FacetQuery == nil {
 		dst = append(dst, "null"...)
 	} else {
-		dst = hit.AppendString(dst, *q.FacetQuery)
+		dst = meili.AppendString(dst, *q.FacetQuery)
 	}
 	took := r.o.Now().Sub(start)
 	dst = append(appendInt(dst, `,"processingTimeMs":`, int(took.Milliseconds())), '}')

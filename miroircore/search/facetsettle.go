@@ -199,4 +199,4 @@ func quoted(text string) string {
 }
 
 // filterText makes a filter of its text.
-func filterText(text string) json.RawMessage { return hit.AppendString(nil, text) }
+func filterText(text string) json.RawMessage { return meili.AppendString(nil, text) }

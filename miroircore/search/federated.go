@@ -285,7 +285,7 @@ func (f *federation) request(queries []int, facets []byte, leg func(*prepared) p
 		q.Page, q.HitsPerPage, q.Offset, q.Limit, q.Facets = nil, nil, 0, request.DefaultLimit, nil
 		q.ShowPerformanceDetails = false
 		body := p.body(&q, leg(p))
-		dst = hit.AppendString(append(dst, `{"indexUid":`...), p.ix.Physical)
+		dst = meili.AppendString(append(dst, `{"indexUid":`...), p.ix.Physical)
 		if inner := body[1 : len(body)-1]; len(inner) > 0 {
 			dst = append(append(dst, ','), inner...)
 		}

@@ -6,8 +6,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/miroir-gateway/miroir/miroircore/meili"
 	"github.com/miroir-gateway/miroir/miroircore/requestuid"
-	"github.com/miroir-gateway/miroir/miroircore/search/hit"
 	"github.com/miroir-gateway/miroir/miroircore/search/merge"
 )
 
@@ -91,7 +91,7 @@ func (f *federation) stamp(dst []byte, c merge.Chosen) []byte {
 	if o := f.q.Queries[position].FederationOptions; o != nil && o.QueryPosition != nil {
 		position = *o.QueryPosition
 	}
-	dst = hit.AppendString(append(dst, `"_federation":{"indexUid":`...), c.List.Index)
+	dst = meili.AppendString(append(dst, `"_federation":{"indexUid":`...), c.List.Index)
 	dst = appendInt(dst, `,"queriesPosition":`, position)
 	dst = append(dst, `,"weightedRankingScore":`...)
 	return append(appendFloat(dst, c.Hit.Score*c.List.Weight), '}')
@@ -162,7 +162,7 @@ func (f *federation) appendFacets(dst []byte, total int) []byte {
 		}
 		open = true
 		only := facetsShown(m.ix, m.facets)
-		dst = append(hit.AppendString(dst, m.ix.UID), `:{"distribution":`...)
+		dst = append(meili.AppendString(dst, m.ix.UID), `:{"distribution":`...)
 		dst = m.counts.AppendDistribution(dst, merge.Render{Max: m.ix.Settings.MaxValuesPerFacet(), ByCount: byCount(m.ix), Candidates: m.total, Only: only})
 		dst = append(m.counts.AppendStats(append(dst, `,"stats":`...), only), '}')
 	}

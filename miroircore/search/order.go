@@ -8,6 +8,7 @@ import (
 	"strings"
 	"unicode"
 
+	"github.com/miroir-gateway/miroir/miroircore/meili"
 	"github.com/miroir-gateway/miroir/miroircore/meili/request"
 	"github.com/miroir-gateway/miroir/miroircore/search/hit"
 	"github.com/miroir-gateway/miroir/miroircore/search/merge"
@@ -139,7 +140,7 @@ func (p *prepared) countingBody(terms []merge.Term, leg plan.Leg) []byte {
 			q.Q = &terms[i-1].Text
 			dst = append(dst, ',')
 		}
-		dst = hit.AppendString(append(dst, `{"indexUid":`...), p.ix.Physical)
+		dst = meili.AppendString(append(dst, `{"indexUid":`...), p.ix.Physical)
 		dst = append(append(dst, ','), q.AppendJSON(nil)[1:]...)
 	}
 	return append(dst, "]}"...)

@@ -233,7 +233,7 @@ func (r *Reader) finish(call Call, o *result, start time.Time) *Answer {
 	space := room.Take()
 	dst := space.Of(size)
 	if uid := o.p.client.IndexUID; uid != "" {
-		dst = append(hit.AppendString(append(dst, `{"indexUid":`...), uid), `,"hits":[`...)
+		dst = append(meili.AppendString(append(dst, `{"indexUid":`...), uid), `,"hits":[`...)
 	} else {
 		dst = append(dst, `{"hits":[`...)
 	}
@@ -258,7 +258,7 @@ func (o *result) tail(dst []byte, a *Answer, call Call, took time.Duration) []by
 	if q.Q != nil {
 		text = *q.Q
 	}
-	dst = hit.AppendString(append(dst, `,"query":`...), text)
+	dst = meili.AppendString(append(dst, `,"query":`...), text)
 	if v := o.queryVector(); q.RetrieveVectors && len(v) > 0 {
 		dst = append(append(dst, `,"queryVector":`...), v...)
 	}
@@ -355,12 +355,12 @@ func (o *result) metadata(dst []byte) []byte {
 func appendMetadata(dst []byte, p *prepared) []byte {
 	dst = append(dst, '{')
 	if q := p.client.Q; q != nil {
-		dst = append(hit.AppendString(append(dst, `"query":`...), *q), ',')
+		dst = append(meili.AppendString(append(dst, `"query":`...), *q), ',')
 	}
 	dst = append(append(dst, `"queryUid":"`...), requestuid.New()...)
-	dst = hit.AppendString(append(dst, `","indexUid":`...), p.ix.UID)
+	dst = meili.AppendString(append(dst, `","indexUid":`...), p.ix.UID)
 	if p.ix.PrimaryKey != "" {
-		dst = hit.AppendString(append(dst, `,"primaryKey":`...), p.ix.PrimaryKey)
+		dst = meili.AppendString(append(dst, `,"primaryKey":`...), p.ix.PrimaryKey)
 	}
 	return append(dst, '}')
 }

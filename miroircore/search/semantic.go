@@ -333,7 +333,7 @@ func (s *similar) finish(start time.Time) *Answer {
 		total--
 	}
 	took := s.r.o.Now().Sub(start)
-	dst = hit.AppendString(append(dst, `],"id":`...), q.ID)
+	dst = meili.AppendString(append(dst, `],"id":`...), q.ID)
 	dst = appendInt(dst, `,"processingTimeMs":`, int(took.Milliseconds()))
 	dst = appendInt(dst, `,"limit":`, q.Limit)
 	dst = appendInt(dst, `,"offset":`, q.Offset)

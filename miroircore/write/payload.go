@@ -9,7 +9,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"syscall"
 
 	"github.com/google/uuid"
 
@@ -207,27 +206,17 @@ func (p *payload) durable() error {
 	case ticket != nil:
 		err = ticket.Durable()
 	case path != "":
-		err = syncDir(filepath.Dir(path))
+		err = journal.SyncDir(filepath.Dir(path))
 	}
 	return spoolError(err)
 }
 
 // spoolError gives a full disk the name that it has for the journal.
 func spoolError(err error) error {
-	full := errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EFBIG)
-	if full && !errors.Is(err, journal.ErrFull) {
+	if journal.Full(err) && !errors.Is(err, journal.ErrFull) {
 		return fmt.Errorf("%w: %w", journal.ErrFull, err)
 	}
 	return err
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
 }
 
 // discard gives everything up.

@@ -51,36 +51,3 @@ func hexRune(b []byte) rune {
 	}
 	return rune(n)
 }
-
-// AppendString appends a text as a JSON string, escaped as Meilisearch does:
-// quotes, backslashes and control characters, nothing else.
-func AppendString(dst []byte, text string) []byte {
-	const hex = "0123456789abcdef"
-	dst = append(dst, '"')
-	from := 0
-	for i := 0; i < len(text); i++ {
-		ch := text[i]
-		if ch >= 0x20 && ch != '"' && ch != '\\' {
-			continue
-		}
-		dst = append(dst, text[from:i]...)
-		from = i + 1
-		switch ch {
-		case '"', '\\':
-			dst = append(dst, '\\', ch)
-		case '\b':
-			dst = append(dst, '\\', 'b')
-		case '\f':
-			dst = append(dst, '\\', 'f')
-		case '\n':
-			dst = append(dst, '\\', 'n')
-		case '\r':
-			dst = append(dst, '\\', 'r')
-		case '\t':
-			dst = append(dst, '\\', 't')
-		default:
-			dst = append(dst, '\\', 'u', '0', '0', hex[ch>>4], hex[ch&15])
-		}
-	}
-	return append(append(dst, text[from:]...), '"')
-}

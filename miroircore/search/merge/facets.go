@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/miroir-gateway/miroir/miroircore/hidden"
+	"github.com/miroir-gateway/miroir/miroircore/meili"
 	"github.com/miroir-gateway/miroir/miroircore/search/hit"
 )
 
@@ -251,7 +252,7 @@ func (f *Facets) AppendDistribution(dst []byte, r Render) []byte {
 		if dst[len(dst)-1] != '{' {
 			dst = append(dst, ',')
 		}
-		dst = append(appendString(dst, name), ':')
+		dst = append(meili.AppendString(dst, name), ':')
 		dst = f.AppendField(dst, name, r)
 	}
 	return append(dst, '}')
@@ -268,7 +269,7 @@ func (f *Facets) AppendField(dst []byte, name string, r Render) []byte {
 		if i > 0 {
 			dst = append(dst, ',')
 		}
-		dst = append(appendString(dst, v.text), ':')
+		dst = append(meili.AppendString(dst, v.text), ':')
 		dst = strconv.AppendInt(dst, int64(v.count), 10)
 	}
 	return append(dst, '}')
@@ -316,7 +317,7 @@ func (f *Facets) AppendStats(dst []byte, only func(field string) bool) []byte {
 		if dst[len(dst)-1] != '{' {
 			dst = append(dst, ',')
 		}
-		dst = append(appendString(dst, name), `:{"min":`...)
+		dst = append(meili.AppendString(dst, name), `:{"min":`...)
 		dst = append(append(dst, f.stats[name].minRaw...), `,"max":`...)
 		dst = append(append(dst, f.stats[name].maxRaw...), '}')
 	}
@@ -331,10 +332,6 @@ func keys[V any](m map[string]V) []string {
 	slices.Sort(names)
 	return names
 }
-
-// appendString appends a text as JSON, with the few escapes that Meilisearch
-// writes.
-func appendString(dst []byte, text string) []byte { return hit.AppendString(dst, text) }
 
 // Join adds another sum's facets, those that only keeps. It is for facets of
 // several indexes: Meilisearch tells their values apart as they are spelled,

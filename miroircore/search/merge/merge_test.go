@@ -9,6 +9,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/miroir-gateway/miroir/miroircore/hidden"
+	"github.com/miroir-gateway/miroir/miroircore/meili"
 	"github.com/miroir-gateway/miroir/miroircore/search/hit"
 )
 
@@ -84,7 +85,7 @@ func (a sample) json(desc bool) string {
 	case a.num != nil:
 		value = fmt.Sprint(*a.num)
 	case a.text != nil:
-		value = string(hit.AppendString(nil, *a.text))
+		value = string(meili.AppendString(nil, *a.text))
 	}
 	d := fmt.Sprintf(`"words":{"order":0,"matchingWords":%d,"maxMatchingWords":4,"score":%v},"typo":{"order":1,"typoCount":%d,"maxTypoCount":4,"score":%v}`,
 		a.words, float64(a.words)/4, a.typo, float64(5-a.typo)/5)

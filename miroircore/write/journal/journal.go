@@ -293,7 +293,7 @@ func (j *Journal) rotate() error {
 		return err
 	}
 	j.next++
-	if err := syncDir(j.opts.Dir); err != nil {
+	if err := SyncDir(j.opts.Dir); err != nil {
 		_ = file.Close()
 		_ = os.Remove(path)
 		return err
@@ -306,7 +306,8 @@ func (j *Journal) rotate() error {
 	return nil
 }
 
-func syncDir(dir string) error {
+// SyncDir makes the names in a folder durable.
+func SyncDir(dir string) error {
 	d, err := os.Open(dir)
 	if err != nil {
 		return err
@@ -315,9 +316,14 @@ func syncDir(dir string) error {
 	return d.Sync()
 }
 
+// Full says whether an error means that the disk has no room. A bound on the
+// length of files is as good as a full disk.
+func Full(err error) bool {
+	return errors.Is(err, ErrFull) || errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EFBIG)
+}
+
 func classify(err error) error {
-	// A bound on the length of files is as good as a full disk.
-	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EFBIG) {
+	if Full(err) {
 		return fmt.Errorf("%w: %w", ErrFull, err)
 	}
 	return fmt.Errorf("write to the journal: %w", err)
