@@ -96,7 +96,7 @@ func rows() []row {
 		{"search with gzip on a kept-alive connection: p50 by the node asked directly", "≤ 0.1 ×", "real", compressedSearch},
 		{"search split over three nodes, 500 mixed queries, by a bare fan-out: p50, p99", "≤ 1.1 ×, ≤ 1.2 ×", "real", splitSearch},
 		{"offset 900, limit 100, documents of 2 KB: by a bare fan-out for keys, for all", "≤ 1.15 ×, ≤ 0.9 ×", "real", deepPages},
-		{"search of 5 ms, three nodes, two copies, by one node: p50", "≤ 1.15 ×", "double", served},
+		{"first page, search of 5 ms, three nodes, two copies, by one node: p50", "≤ 1.15 ×", "double", served},
 		{"one of three nodes slowed by 500 ms: p99 after a second, by before", "≤ 2 ×", "double", struck(false, slowed)},
 		{"one of three nodes slowed by 500 ms: p99 after a second, by before", "≤ 2 ×", "real", struck(true, slowed)},
 		{"one of three nodes killed: p99 after a second, by before", "≤ 2 ×", "double", struck(false, killed)},
