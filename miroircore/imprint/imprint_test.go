@@ -1,6 +1,7 @@
 package imprint_test
 
 import (
+	"errors"
 	"fmt"
 	"net/url"
 	"slices"
@@ -118,4 +119,32 @@ func TestWhatIsWrittenIsReadAgain(t *testing.T) {
 	}
 	write(new(imprint.Writer), 5) // as after a restart
 	check()
+}
+
+// A writer that has not noticed yet that its node was given to another fleet
+// does not take it back; one that is to take it over does.
+func TestTheMarkOfAnotherFleetIsLeft(t *testing.T) {
+	c := client(t)
+	owner := func() string {
+		t.Helper()
+		mark, err := imprint.Read(t.Context(), c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return mark.Fleet
+	}
+	var first, second imprint.Writer
+	second.TakeOver = true
+	if err := first.Write(t.Context(), c, imprint.Mark{Fleet: "first", Revision: 1}, nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := second.Write(t.Context(), c, imprint.Mark{Fleet: "second", Revision: 1}, nil); err != nil || owner() != "second" {
+		t.Fatalf("the node is %s's: %v", owner(), err)
+	}
+	for _, w := range []*imprint.Writer{&first, {}} {
+		err := w.Write(t.Context(), c, imprint.Mark{Fleet: "first", Revision: 2}, nil)
+		if !errors.Is(err, imprint.ErrTaken) || owner() != "second" {
+			t.Errorf("the node is %s's: %v", owner(), err)
+		}
+	}
 }
