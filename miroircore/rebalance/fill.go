@@ -21,19 +21,26 @@ const (
 	// has done it.
 	short = 16
 	// patience is how long a short queue is waited for. After it writes are held
-	// up all the same: an index that is never idle has to be movable, too.
-	patience = time.Minute
+	// up all the same: an index that is never idle has to be movable, too, in as
+	// many steps as it takes.
+	patience = 10 * time.Second
 	// hold bounds how long writes are held up.
 	hold = 20 * time.Second
 	// look is how often is looked whether a node has done what waits for it.
 	look = 10 * time.Millisecond
 )
 
-// fillOne copies some shards to a node that lacks them.
+// fillOne copies some shards to a node that lacks them. What is left over of an
+// index that lacks nothing any more goes before the next index is begun with:
+// under constant load that may take long.
 func (r *Reconciler) fillOne(ctx context.Context, wanted *cluster.Topology) bool {
 	for _, ix := range r.unsettled(wanted) {
 		s := r.situation(ix, wanted)
-		r.expect(ix, s.gaps())
+		gaps := s.gaps()
+		r.expect(ix, gaps)
+		if len(gaps) == 0 && r.purgeOf(ctx, ix, s, wanted) {
+			return true
+		}
 		for _, u := range s.units(max(1, r.o.Concurrency())) {
 			if r.try(ctx, "fill/"+ix.Physical+"/"+u.target, func(ctx context.Context) error { return r.fill(ctx, ix.Physical, u, wanted) }) {
 				return true

@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"sync"
 	"time"
 
@@ -241,6 +242,7 @@ func (r *Reconciler) pass(ctx context.Context) bool {
 	if !r.lead() {
 		return false
 	}
+	r.forgetDelays()
 	wanted := r.o.Wanted()
 	if wanted == nil {
 		return false
@@ -346,6 +348,14 @@ func (r *Reconciler) try(ctx context.Context, name string, step func(ctx context
 	r.o.Metrics.StepFailed(stepOf(name))
 	r.o.Logger.Warn("a step of rebalancing failed and is taken again", "step", name, "after", d.wait, "error", err)
 	return false
+}
+
+// forgetDelays drops the failures of steps that nobody wants any more, so that
+// they are not told of as problems.
+func (r *Reconciler) forgetDelays() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	maps.DeleteFunc(r.delays, func(_ string, d *delay) bool { return r.o.Now().Sub(d.until) > retryMost })
 }
 
 func (r *Reconciler) due(name string) bool {

@@ -127,11 +127,6 @@ func (r *Reconciler) copied(physical string, u unit, p Progress) {
 func (r *Reconciler) idle() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for name, d := range r.delays {
-		if r.o.Now().Sub(d.until) > retryMost { // nobody wants that step any more
-			delete(r.delays, name)
-		}
-	}
 	for key, m := range r.now.moves {
 		_, there := r.o.Catalog.ByPhysical(key.physical)
 		if m.missing <= 0 && len(m.moving) == 0 || !there {

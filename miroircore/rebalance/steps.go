@@ -249,25 +249,32 @@ func spell(t *cluster.Topology) string {
 // purgeOne deletes from a node what it is not to have.
 func (r *Reconciler) purgeOne(ctx context.Context, wanted *cluster.Topology) bool {
 	for _, ix := range r.unsettled(wanted) {
-		s := r.situation(ix, wanted)
-		for id, shards := range s.leftovers() {
-			name := "purge/" + ix.Physical + "/" + id
-			_, stays := wanted.Node(id)
-			switch reachable := r.o.Up(id) && !r.void(id); {
-			case !reachable && !stays:
-				// It leaves, and cannot be asked to clean up. Should it ever come back
-				// it is taken for a node of which nothing is known.
-				if r.try(ctx, name, func(context.Context) error { return r.spared(ix.Physical, id, shards) }) {
-					return true
-				}
-			case reachable && r.sound(id, ix.Physical):
-				if r.try(ctx, name, func(ctx context.Context) error { return r.purge(ctx, ix.Physical, id, shards) }) {
-					return true
-				}
-			}
-			if ctx.Err() != nil {
-				return false
-			}
+		if r.purgeOf(ctx, ix, r.situation(ix, wanted), wanted) {
+			return true
+		}
+		if ctx.Err() != nil {
+			return false
+		}
+	}
+	return false
+}
+
+// purgeOf is purgeOne for one index.
+func (r *Reconciler) purgeOf(ctx context.Context, ix *index.Index, s *situation, wanted *cluster.Topology) bool {
+	for id, shards := range s.leftovers() {
+		name := "purge/" + ix.Physical + "/" + id
+		_, stays := wanted.Node(id)
+		did := false
+		switch reachable := r.o.Up(id) && !r.void(id); {
+		case !reachable && !stays:
+			// It leaves, and cannot be asked to clean up. Should it ever come back
+			// it is taken for a node of which nothing is known.
+			did = r.try(ctx, name, func(context.Context) error { return r.spared(ix.Physical, id, shards) })
+		case reachable && r.sound(id, ix.Physical):
+			did = r.try(ctx, name, func(ctx context.Context) error { return r.purge(ctx, ix.Physical, id, shards) })
+		}
+		if did || ctx.Err() != nil {
+			return did
 		}
 	}
 	return false
