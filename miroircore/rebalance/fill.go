@@ -41,6 +41,9 @@ func (r *Reconciler) fillOne(ctx context.Context, wanted *cluster.Topology) bool
 		if len(gaps) == 0 && r.purgeOf(ctx, ix, s, wanted) {
 			return true
 		}
+		if ctx.Err() != nil {
+			return false
+		}
 		for _, u := range s.units(max(1, r.o.Concurrency())) {
 			if r.try(ctx, "fill/"+ix.Physical+"/"+u.target, func(ctx context.Context) error { return r.fill(ctx, ix.Physical, u, wanted) }) {
 				return true

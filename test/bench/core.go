@@ -58,20 +58,29 @@ func splice(body []byte, format request.Format) (string, bool, error) {
 	best := 0.0
 	for range 10 {
 		start := time.Now()
-		batch, refused, failed := document.Scan(document.BytesBody(body), document.Options{Format: format, PrimaryKey: "id", Shards: shards})
-		if refused != nil {
-			return "", false, refused
+		batch, err := scan(body, format)
+		if err != nil {
+			return "", false, err
 		}
-		if failed != nil {
-			return "", false, failed
-		}
-		err := batch.WriteShards(io.Discard, document.All, func(position int) uint64 { return document.Version(1, position) })
+		err = batch.WriteShards(io.Discard, document.All, func(position int) uint64 { return document.Version(1, position) })
 		if err != nil {
 			return "", false, err
 		}
 		best = max(best, float64(len(body))/1e6/time.Since(start).Seconds())
 	}
 	return fmt.Sprintf("%.0f MB/s", best), best >= 400, nil
+}
+
+// scan finds the documents of a body.
+func scan(body []byte, format request.Format) (*document.Batch, error) {
+	batch, refused, failed := document.Scan(document.BytesBody(body), document.Options{Format: format, PrimaryKey: "id", Shards: shards})
+	if refused != nil {
+		return nil, refused
+	}
+	if failed != nil {
+		return nil, failed
+	}
+	return batch, nil
 }
 
 // lines are documents such as a shop's, about 460 bytes each.

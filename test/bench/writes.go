@@ -26,18 +26,33 @@ func ready(ctx context.Context, gateway *process) error {
 	return errors.New("the gateway does not get to use its nodes")
 }
 
+// ingested is how long a server takes for documents.
+func ingested(ctx context.Context, p *process, documents []byte) (time.Duration, error) {
+	start := time.Now()
+	err := newClient(p.key, false).load(ctx, p.url, "bench", documents, 8<<20)
+	return time.Since(start), err
+}
+
+// alone is how long an empty node takes for documents when it is asked directly.
+func (b *bench) alone(ctx context.Context, real bool, documents []byte, args ...string) (time.Duration, error) {
+	node, err := b.startNode(ctx, real, args...)
+	if err != nil {
+		return 0, err
+	}
+	defer node.stop()
+	return ingested(ctx, node, documents)
+}
+
+// small is a document of a write of one.
+func small(i int) []byte {
+	return fmt.Appendf(nil, `{"id":%d,"title":"The %s %s"}`, i, word(i), word(i/3))
+}
+
 // ingest loads the same documents through the gateway and into a node directly,
 // each into an empty server, one after the other.
 func ingest(ctx context.Context, b *bench) (string, bool, error) {
 	documents := lines(100_000)
-	direct, err := b.startNode(ctx, true)
-	if err != nil {
-		return "", false, err
-	}
-	start := time.Now()
-	err = newClient(direct.key, false).load(ctx, direct.url, "bench", documents, 8<<20)
-	alone := time.Since(start)
-	direct.stop()
+	alone, err := b.alone(ctx, true, documents)
 	if err != nil {
 		return "", false, err
 	}
@@ -54,11 +69,10 @@ func ingest(ctx context.Context, b *bench) (string, bool, error) {
 	if err := ready(ctx, gateway); err != nil {
 		return "", false, err
 	}
-	start = time.Now()
-	if err := newClient(gateway.key, false).load(ctx, gateway.url, "bench", documents, 8<<20); err != nil {
+	through, err := ingested(ctx, gateway, documents)
+	if err != nil {
 		return "", false, err
 	}
-	through := time.Since(start)
 	rate := ratio(alone, through)
 	return fmt.Sprintf("%.2f × (%.1f s, %.1f s)", rate, through.Seconds(), alone.Seconds()), rate >= 0.85, nil
 }
@@ -70,9 +84,7 @@ func oneDocument(ctx context.Context, b *bench) (string, bool, error) {
 		return "", false, err
 	}
 	write := func(p *process, index string) *target {
-		return &target{newClient(p.key, false), p.url, func(i int) []byte {
-			return fmt.Appendf(nil, `{"id":%d,"title":"The %s %s"}`, i, word(i), word(i/3))
-		}, http.MethodPost, "/indexes/" + index + "/documents?primaryKey=id", jsonType}
+		return &target{newClient(p.key, false), p.url, small, http.MethodPost, "/indexes/" + index + "/documents?primaryKey=id", jsonType}
 	}
 	p50, err := compare(ctx, 500, 1, write(gateway, "bench"), write(node, "direct"))
 	if err != nil {
@@ -136,7 +148,7 @@ func writeMany(ctx context.Context, p *process, first, connections, writes int) 
 			for n := range writes {
 				i := first + worker*writes + n
 				began := time.Now()
-				task, err := c.enqueue(ctx, http.MethodPost, p.url, "/indexes/bench/documents", jsonType, fmt.Appendf(nil, `{"id":%d,"title":"The %s %s"}`, i, word(i), word(i/3)))
+				task, err := c.enqueue(ctx, http.MethodPost, p.url, "/indexes/bench/documents", jsonType, small(i))
 				took := time.Since(began)
 				mutex.Lock()
 				times, failure, last = append(times, took), errors.Join(failure, err), max(last, task)
@@ -162,11 +174,10 @@ func ingestReal(ctx context.Context, b *bench) (string, bool, error) {
 		return "", false, err
 	}
 	defer t.stop()
-	start := time.Now()
-	if err := newClient(t.gateway.key, false).load(ctx, t.gateway.url, "bench", documents, 8<<20); err != nil {
+	through, err := ingested(ctx, t.gateway, documents)
+	if err != nil {
 		return "", false, err
 	}
-	through := time.Since(start)
 	settings, err := newClient(t.nodes[0].key, false).do(ctx, http.MethodGet, t.nodes[0].url+"/indexes/bench/settings", jsonType, nil)
 	if err != nil {
 		return "", false, err
@@ -183,9 +194,9 @@ func ingestReal(ctx context.Context, b *bench) (string, bool, error) {
 // straight is how long three servers take for a third of the documents each, at
 // the same time.
 func (b *bench) straight(ctx context.Context, documents, settings []byte) (time.Duration, error) {
-	batch, refused, failed := document.Scan(document.BytesBody(documents), document.Options{Format: request.NDJSON, PrimaryKey: "id", Shards: shards})
-	if refused != nil || failed != nil {
-		return 0, errors.Join(refused, failed)
+	batch, err := scan(documents, request.NDJSON)
+	if err != nil {
+		return 0, err
 	}
 	type part struct {
 		node *process
@@ -198,7 +209,6 @@ func (b *bench) straight(ctx context.Context, documents, settings []byte) (time.
 		if err := batch.WriteShards(&p.body, mine, func(position int) uint64 { return document.Version(1, position) }); err != nil {
 			return 0, err
 		}
-		var err error
 		if p.node, err = b.startNode(ctx, true); err != nil {
 			return 0, err
 		}
@@ -230,14 +240,7 @@ func (b *bench) straight(ctx context.Context, documents, settings []byte) (time.
 func ingestDouble(ctx context.Context, b *bench) (string, bool, error) {
 	const each = "150us"
 	documents := lines(100_000)
-	one, err := b.startNode(ctx, false, "--index-time", each)
-	if err != nil {
-		return "", false, err
-	}
-	start := time.Now()
-	err = newClient(one.key, false).load(ctx, one.url, "bench", documents, 8<<20)
-	alone := time.Since(start)
-	one.stop()
+	alone, err := b.alone(ctx, false, documents, "--index-time", each)
 	if err != nil {
 		return "", false, err
 	}
@@ -246,11 +249,10 @@ func ingestDouble(ctx context.Context, b *bench) (string, bool, error) {
 		return "", false, err
 	}
 	defer t.stop()
-	start = time.Now()
-	if err := newClient(t.gateway.key, false).load(ctx, t.gateway.url, "bench", documents, 8<<20); err != nil {
+	through, err := ingested(ctx, t.gateway, documents)
+	if err != nil {
 		return "", false, err
 	}
-	through := time.Since(start)
 	rate := ratio(alone, through)
 	return fmt.Sprintf("%.2f × (%.1f s, %.1f s)", rate, through.Seconds(), alone.Seconds()), rate >= 2.5, nil
 }

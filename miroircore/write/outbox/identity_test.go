@@ -136,7 +136,7 @@ func TestPollingIsAdaptive(t *testing.T) {
 		if len(l.ends()) != 50 {
 			t.Errorf("%d ended", len(l.ends()))
 		}
-		if f.polls > 150 { // ten a second, and some at first
+		if f.polls > 90 {
 			t.Errorf("%d polls in ten seconds", f.polls)
 		}
 		box.Close(t.Context())

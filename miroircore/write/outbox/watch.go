@@ -13,7 +13,7 @@ import (
 
 const (
 	minPoll = 5 * time.Millisecond
-	maxPoll = 100 * time.Millisecond
+	maxPoll = 200 * time.Millisecond
 	// pollTasks bounds the tasks that one poll asks for.
 	pollTasks = 100
 	callTime  = 10 * time.Second
